@@ -19,7 +19,7 @@ pub fn url() -> &'static str {
 /// A server of one test's own, which ends when it is dropped.
 ///
 /// # Panics
-/// As [`url`].
+/// As [`url()`].
 pub fn own_server() -> Server {
     redis::start().unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -84,6 +84,8 @@ async fn postgres_has_native_types() {
             ) => "text",
             // What a caller calls its request.
             ("audit_log", "request_id") => "text",
+            // What an agent program calls its conversation.
+            ("attempt_notes", "conversation_id") => "text",
             ("deployment", "id") => "bigint",
             (_, id) if id == "id" || id.ends_with("_id") => "uuid",
             (_, at) if at.ends_with("_at") || at == "not_before" => "timestamp with time zone",

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/agents/{organization_id}/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts the agents of an organisation, beside the limit that they have. */
+        get: operations["get_organization_agents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/egress": {
         parameters: {
             query?: never;
@@ -38,6 +55,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/event-bus/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells whether hints come through the event bus, and how many events there are: they are in the database, and a bus only
+         *     shortens the wait of who reads them.
+         */
+        get: operations["get_bus_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/event-bus/test-publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a hint through the event bus that nobody follows, and tells whether it came back. */
+        post: operations["probe_event_bus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how the parts of the process that answers do, and the worst of them. */
+        get: operations["get_services_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/phase-progression/initial-tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the work that the phases of a project begin with. */
+        get: operations["list_initial_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/phase-progression/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells whether this process begins tickets and has them go on, and how many of the caller's organisation are to be begun. */
+        get: operations["get_phase_progression"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/status": {
         parameters: {
             query?: never;
@@ -47,6 +152,91 @@ export interface paths {
         };
         /** Tells how the process that answers does: its roles, models, loops, and what stands still. */
         get: operations["get_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tasks/pending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tasks of the caller's organisation that wait for their prerequisites, a slot or their time, the oldest first. */
+        get: operations["list_pending_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tasks/running/{organization_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tasks of an organisation that are at work, from their claim to the end of their checks. */
+        get: operations["list_running_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tasks/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts the tasks of all organisations together. */
+        get: operations["get_task_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tickets/{ticket_id}/phase-gate-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what the phase of a ticket has to show, and what is against the one that follows. */
+        get: operations["get_phase_gates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tickets/{ticket_id}/tasks-by-phase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tasks of a ticket by the phase that they belong to. */
+        get: operations["list_phase_tasks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -137,7 +327,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Gives an agent other tags. Where it stands, what it can do and how much it takes at once follow from its attempt. */
+        patch: operations["update_agent"];
         trace?: never;
     };
     "/api/v1/agents/{agent_id}/health": {
@@ -974,6 +1165,120 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/collaboration/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says something in a thread; whoever does comes to take part in it. An agent reads it quoted, before its next turn, and
+         *     answers if that helps its task: what is said in a thread is no order. For orders there is
+         *     `POST /tasks/{task_id}/messages`.
+         * @description The same words of the same sender within 10 minutes are one message.
+         */
+        post: operations["send_thread_message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collaboration/messages/{message_id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Notes that the caller knows a message that is for them; doing it again changes nothing. */
+        post: operations["read_thread_message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collaboration/threads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists threads, those in which something was said last first.
+         * @description They are sorted by `created_at` and `updated_at`.
+         */
+        get: operations["list_threads"];
+        put?: never;
+        /**
+         * Opens a thread with agents and people, of which whoever asks is one. The open thread with the same participants about the
+         *     same is used again.
+         */
+        post: operations["open_thread"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collaboration/threads/{thread_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a thread, with who takes part. */
+        get: operations["get_thread"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collaboration/threads/{thread_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Closes a thread: it takes no messages any more. What was said in it stays, and what waits for agents reaches them. */
+        post: operations["close_thread"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collaboration/threads/{thread_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what was said in a thread, oldest first; looking marks nothing as read. */
+        get: operations["list_thread_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/commits/agent/{agent_id}": {
         parameters: {
             query?: never;
@@ -1103,7 +1408,10 @@ export interface paths {
         /** Lists the budgets of a month: the organisation's own first, then those of projects. */
         get: operations["list_budgets"];
         put?: never;
-        /** Gives the organisation or a project a budget for each month, which counts what was recorded in this one already. */
+        /**
+         * Gives the organisation or a project a budget for each month, which counts what was recorded in this one already. It
+         *     takes `cost:read`, too: the answer tells what is spent.
+         */
         post: operations["create_budget"];
         delete?: never;
         options?: never;
@@ -1145,7 +1453,10 @@ export interface paths {
         delete: operations["delete_budget"];
         options?: never;
         head?: never;
-        /** Changes a budget; work goes on that waited for it, where there is room now. */
+        /**
+         * Changes a budget; work goes on that waited for it, where there is room now. It takes `cost:read`, too: the answer
+         *     tells what is spent.
+         */
         patch: operations["update_budget"];
         trace?: never;
     };
@@ -1593,7 +1904,10 @@ export interface paths {
         /** Lists the members of an organisation. */
         get: operations["list_members"];
         put?: never;
-        /** Makes somebody with an account a member. Whoever has none yet is invited. */
+        /**
+         * Makes an account a member that belongs to another organisation in which the caller sees members. Everybody else is
+         *     invited to their mail address.
+         */
         post: operations["add_member"];
         delete?: never;
         options?: never;
@@ -1947,6 +2261,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/report_results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes what somebody says came of a task: a text, not a path. Nobody has verified it then. */
+        post: operations["report_task_result"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/resolve": {
         parameters: {
             query?: never;
@@ -1958,6 +2289,26 @@ export interface paths {
         get: operations["resolve_reference"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sandboxes/admin/clear-tracked-sandboxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the rows of sandboxes of the caller's organisation whose attempts are over and that this process does not follow.
+         *     Those at work stay.
+         */
+        post: operations["clear_tracked_sandboxes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2205,6 +2556,26 @@ export interface paths {
         head?: never;
         /** Gives a spec another title, with which every phase runs again on the next resume, or puts it away, or takes it back. */
         patch: operations["update_spec"];
+        trace?: never;
+    };
+    "/api/v1/specs/{spec_id}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers what exploring for a spec left open, where people are asked.
+         * @description The product requirements are written with the answers, and again where they were written before.
+         */
+        post: operations["answer_questions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/specs/{spec_id}/approve-design": {
@@ -2457,6 +2828,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/specs/{spec_id}/link-tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ties tickets to a spec; those that are tied stay so. */
+        post: operations["link_tickets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/specs/{spec_id}/linked-tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the tickets that have to do with a spec: those of its plan, those that it was begun for, and those that somebody
+         *     tied to it.
+         */
+        get: operations["list_linked_tickets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/specs/{spec_id}/phase-data": {
         parameters: {
             query?: never;
@@ -2646,11 +3054,42 @@ export interface paths {
         /** Lists the tasks of a spec in plan order. */
         get: operations["list_spec_tasks"];
         put?: never;
-        post?: never;
+        /**
+         * Adds a task to a plan.
+         * @description The plan is judged with it. On the next resume the commands that prove it are tried on the base commit, and what differs is
+         *     written.
+         */
+        post: operations["create_planned_task"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/specs/{spec_id}/tasks/{planned_task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes a task out of a plan.
+         * @description The plan is judged with it. On the next resume the commands that prove it are tried on the base commit, and what differs is
+         *     written.
+         */
+        delete: operations["delete_planned_task"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes a task of a plan.
+         * @description The plan is judged with it. On the next resume the commands that prove it are tried on the base commit, and what differs is
+         *     written.
+         */
+        patch: operations["update_planned_task"];
         trace?: never;
     };
     "/api/v1/specs/{spec_id}/trace": {
@@ -2664,6 +3103,23 @@ export interface paths {
         get: operations["trace_spec"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/specs/{spec_id}/unlink-tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Unties tickets from a spec; those that are not tied stay as they are. */
+        post: operations["unlink_tickets"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2741,6 +3197,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/submit_result": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes what somebody says came of a ticket that has criteria for its result; a person judges it by those that it has now. */
+        post: operations["submit_workflow_result"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/submit_result_validation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judges what somebody said came of a ticket by the criteria for its result, or of a task. What was judged stays so.
+         * @description Where a result meets the criteria of a ticket whose `on_result_found` is `stop_all`, its tasks that are not over are
+         *     cancelled, and their agents stopped; that needs `task:cancel`, too.
+         */
+        post: operations["judge_result"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks": {
         parameters: {
             query?: never;
@@ -2755,7 +3249,13 @@ export interface paths {
          */
         get: operations["list_tasks"];
         put?: never;
-        post?: never;
+        /**
+         * Writes a task for a ticket.
+         * @description It joins the spec that works on the ticket, with its check, and is worked on as soon as it may be. Where the work on the
+         *     ticket is not begun, that begins instead, as by `spawn-phase-tasks`: the first task is the ticket itself, so the request
+         *     says nothing of its own of it.
+         */
+        post: operations["create_task"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3009,6 +3509,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tasks/{task_id}/register-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Notes which conversation the agent of a task has: that of the attempt named, or of the newest one. */
+        post: operations["register_conversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what was said to have come of a task, newest first.
+         * @description They are sorted by `created_at`.
+         */
+        get: operations["list_task_results"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{task_id}/retry": {
         parameters: {
             query?: never;
@@ -3139,6 +3676,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tickets/detect-blocking": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Looks for tickets that agents work on and of which nothing has gone on for half an hour, and holds them up with what is
+         *     the matter.
+         */
+        post: operations["detect_blocking"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tickets/list": {
         parameters: {
             query?: never;
@@ -3208,6 +3765,26 @@ export interface paths {
         patch: operations["update_ticket"];
         trace?: never;
     };
+    "/api/v1/tickets/{ticket_id}/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the gate of a ticket's phase a document, or a share that was measured; of each type the newest counts.
+         * @description What the platform sees itself is given by nobody: commits, merges, and how checks ended.
+         */
+        post: operations["attach_artifact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tickets/{ticket_id}/block": {
         parameters: {
             query?: never;
@@ -3253,6 +3830,26 @@ export interface paths {
         put?: never;
         /** Moves a ticket to the phase that usually follows its own where its gate is met, and else tells what is missing. */
         post: operations["check_ticket_advance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/check-phase-completion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Moves a ticket to the phase that usually follows its own where all work of its phase has ended and its gate is met.
+         * @description Where the work has ended and the gate is not met, the ticket is held up, and people are asked whether it may pass.
+         */
+        post: operations["check_phase_completion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3309,6 +3906,23 @@ export interface paths {
         put?: never;
         /** Moves a ticket to its end; the gate of each phase on the way must be met. */
         post: operations["complete_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what the work on a ticket came to by phase, as far as that was built. */
+        get: operations["get_ticket_context"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3560,6 +4174,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tickets/{ticket_id}/update-context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Builds what the tasks of one phase of a ticket came to, from how they stand now. */
+        post: operations["update_ticket_context"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/validate-gate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has the gate of a ticket's phase say whether the ticket could leave it, and keeps that. The ticket stays where it is. */
+        post: operations["validate_ticket_gate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/trust": {
         parameters: {
             query?: never;
@@ -3587,6 +4235,47 @@ export interface paths {
         };
         /** Tells the work of which tasks waits to be looked at by the platform, and which is looked at now. */
         get: operations["get_validation_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workflows/{workflow_id}/result-criteria": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads what a ticket asks of its result; one that asks for none has nothing here. */
+        get: operations["get_result_criteria"];
+        /**
+         * Sets what a ticket asks of its result, and what follows when one meets it. Results that were submitted before are judged
+         *     by what was asked then.
+         */
+        put: operations["set_result_criteria"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workflows/{workflow_id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what was said to have come of a ticket, newest first.
+         * @description They are sorted by `created_at`.
+         */
+        get: operations["list_workflow_results"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3841,6 +4530,8 @@ export interface components {
              * @description Counted per task or phase, from 1.
              */
             attempt_no: number;
+            /** @description The conversation that its program says it has. */
+            conversation_id?: string | null;
             /** @description When it was made. */
             created_at: components["schemas"]["ApiTime"];
             ended_at?: components["schemas"]["ApiTime"] | null;
@@ -3859,6 +4550,8 @@ export interface components {
             /** @description Where it stands. */
             status: components["schemas"]["AttemptState"];
             stop_reason?: components["schemas"]["AttemptStopReason"] | null;
+            /** @description Words that people find it by. */
+            tags?: string[];
             task?: components["schemas"]["AgentTaskView"] | null;
         };
         /**
@@ -3880,6 +4573,16 @@ export interface components {
         AllowedEgress: {
             /** @description Whether it holds now; not in a process without a proxy. */
             is_in_force: boolean;
+        };
+        /**
+         * @description Body of `POST /specs/{spec_id}/answers`.
+         * @example {
+         *       "answers": "1. Whoever keeps more than one list."
+         *     }
+         */
+        AnswerQuestions: {
+            /** @description The answers, each with the number of its question. */
+            answers: string;
         };
         /** Format: uuid */
         ApiKeyId: string;
@@ -3906,23 +4609,23 @@ export interface components {
         /** Format: date-time */
         ApiTime: string;
         /** @enum {string} */
-        ApprovalDecision: "approve" | "reject";
+        ApprovalDecision: "approve" | "reject" | "answer";
         /** Format: uuid */
         ApprovalId: string;
         /** @enum {string} */
-        ApprovalKind: "ticket" | "spec_requirements" | "spec_design";
+        ApprovalKind: "ticket" | "spec_requirements" | "spec_design" | "phase_gate" | "question" | "repository_trust";
         /** @enum {string} */
-        ApprovalState: "pending" | "approved" | "rejected" | "timed_out" | "withdrawn";
+        ApprovalState: "pending" | "approved" | "rejected" | "answered" | "timed_out" | "withdrawn";
         /** @enum {string} */
         ApprovalStatus: "approved" | "pending_review" | "rejected" | "timed_out";
         /** @description What a question is about. */
         ApprovalSubject: {
             /**
              * Format: uuid
-             * @description Row id of the ticket or spec.
+             * @description Row id of the ticket, the spec, the task or the project.
              */
             id: string;
-            /** @description `project/TKT-n` or `project/SPEC-n`. */
+            /** @description `project/TKT-n`, `project/SPEC-n`, `project/TSK-n` or the project. */
             name: string;
             /** @description Title shown to people. */
             title: string;
@@ -3931,17 +4634,22 @@ export interface components {
         ApprovalView: {
             /** @description What people may decide; nothing once it is closed. */
             allowed_decisions: components["schemas"]["ApprovalDecision"][];
-            /** @description What they said. */
+            /** @description What may be answered; anything where it is empty. */
+            choices?: string[];
+            /** @description What they said: why, or the answer. */
             comment?: string | null;
             deadline_at?: components["schemas"]["ApiTime"] | null;
             decided_at?: components["schemas"]["ApiTime"] | null;
             decided_by_id?: components["schemas"]["UserId"] | null;
+            gate_phase?: components["schemas"]["PhaseId"] | null;
             /** @description Row id of the question. */
             id: components["schemas"]["ApprovalId"];
             /** @description What it is about. */
             kind: components["schemas"]["ApprovalKind"];
             /** @description The project of that. */
             project_id: components["schemas"]["ProjectId"];
+            /** @description What is asked, or what a gate lacks; none where the subject alone is. */
+            question?: string | null;
             /** @description When. */
             requested_at: components["schemas"]["ApiTime"];
             /** @description Who asked. */
@@ -3950,6 +4658,7 @@ export interface components {
             state: components["schemas"]["ApprovalState"];
             /** @description The same more precisely. */
             subject: components["schemas"]["ApprovalSubject"];
+            target_phase?: components["schemas"]["PhaseId"] | null;
         };
         /**
          * @description Body of `POST /specs/{spec_id}/approve-requirements` and `/approve-design`.
@@ -3981,12 +4690,30 @@ export interface components {
         };
         /** @enum {string} */
         ArtifactType: "requirements_document" | "design_document" | "code_changes" | "test_coverage" | "packaging_bundle" | "handoff_documentation" | "test_results" | "test_evidence" | "deployment_evidence";
+        /**
+         * @description Body of `POST /tickets/{ticket_id}/artifacts`: a document, or a share that was measured.
+         * @example {
+         *       "artifact_type": "design_document",
+         *       "content": "# Design\nOne function writes the rows as CSV."
+         *     }
+         */
+        AttachArtifact: {
+            /** @description What it is. What the platform sees itself is given by nobody. */
+            artifact_type: components["schemas"]["ArtifactType"];
+            /** @description The text of a document, of up to 256 KiB. */
+            content?: string | null;
+            /**
+             * Format: int32
+             * @description Hundredths of the code that tests run, for `test_coverage`.
+             */
+            percent?: number | null;
+        };
         /** Format: uuid */
         AttemptId: string;
         /** @enum {string} */
         AttemptState: "pending" | "starting" | "running" | "succeeded" | "incomplete" | "failed" | "interrupted" | "lost";
         /** @enum {string} */
-        AttemptStopReason: "completion_signal" | "submit_done" | "done" | "no_completion_signal" | "max_turns_reached" | "max_cost_reached" | "max_duration_reached" | "error" | "interrupt" | "shutdown_signal" | "cancelled" | "superseded" | "provision_failed" | "start_timeout" | "heartbeat_timeout" | "stuck_running" | "sandbox_lost" | "resource_exhausted" | "out_of_memory" | "disk_low" | "provider_wait" | "platform_restarted";
+        AttemptStopReason: "completion_signal" | "submit_done" | "done" | "no_completion_signal" | "max_turns_reached" | "max_cost_reached" | "max_duration_reached" | "error" | "interrupt" | "question_asked" | "shutdown_signal" | "cancelled" | "superseded" | "provision_failed" | "start_timeout" | "heartbeat_timeout" | "stuck_running" | "sandbox_lost" | "resource_exhausted" | "out_of_memory" | "disk_low" | "provider_wait" | "platform_restarted";
         /** @description An attempt at a task. */
         AttemptView: {
             agent?: components["schemas"]["AgentProgram"] | null;
@@ -4044,7 +4771,7 @@ export interface components {
             waits_for?: string | null;
         };
         /** @enum {string} */
-        AuditAction: "login_success" | "login_failed" | "login_blocked_lockout" | "account_locked" | "account_unlocked" | "account_disabled" | "account_enabled" | "logout" | "session_revoked" | "token_refresh" | "refresh_token_reuse" | "register" | "waitlist_approved" | "profile_updated" | "account_deleted" | "account_link_made" | "email_verified" | "password_change" | "password_reset" | "oauth_linked" | "oauth_unlinked" | "api_key_created" | "api_key_revoked" | "member_invited" | "invitation_revoked" | "member_added" | "member_role_changed" | "member_removed" | "org_created" | "org_updated" | "org_archived" | "org_restored" | "org_transfer_offered" | "org_transfer_withdrawn" | "org_transferred" | "role_created" | "role_updated" | "role_deleted" | "grant_added" | "grant_removed" | "project_updated" | "project_archived" | "staff_entered_org" | "staff_left_org" | "approval_decided" | "ticket_forced" | "spec_cancelled" | "spec_archived" | "spec_unarchived" | "spec_shared" | "spec_unshared" | "spec_delivered" | "task_cancelled" | "task_retried" | "repository_trusted" | "egress_allowed" | "permission_denied" | "export_audit";
+        AuditAction: "login_success" | "login_failed" | "login_blocked_lockout" | "account_locked" | "account_unlocked" | "account_disabled" | "account_enabled" | "logout" | "session_revoked" | "token_refresh" | "refresh_token_reuse" | "register" | "waitlist_approved" | "profile_updated" | "account_deleted" | "account_link_made" | "email_verified" | "password_change" | "password_reset" | "oauth_linked" | "oauth_unlinked" | "api_key_created" | "api_key_revoked" | "member_invited" | "invitation_revoked" | "member_added" | "member_role_changed" | "member_removed" | "org_created" | "org_updated" | "org_archived" | "org_restored" | "org_transfer_offered" | "org_transfer_withdrawn" | "org_transferred" | "role_created" | "role_updated" | "role_deleted" | "grant_added" | "grant_removed" | "project_updated" | "project_archived" | "budget_created" | "budget_updated" | "budget_deleted" | "staff_entered_org" | "staff_left_org" | "approval_decided" | "ticket_forced" | "gate_overridden" | "spec_cancelled" | "spec_archived" | "spec_unarchived" | "spec_shared" | "spec_unshared" | "spec_delivered" | "task_cancelled" | "task_retried" | "repository_trusted" | "egress_allowed" | "permission_denied" | "export_audit";
         /** Format: uuid */
         AuditEntryId: string;
         /** @description An act, as the audit log tells it. `GET /organizations/{organization_id}/audit`, and each line of its export. */
@@ -4091,7 +4818,7 @@ export interface components {
         /** Format: uuid */
         AuditTargetId: string;
         /** @enum {string} */
-        AuditTargetKind: "user" | "session" | "api_key" | "organization" | "membership" | "invitation" | "role" | "project" | "spec" | "ticket" | "task" | "deployment";
+        AuditTargetKind: "user" | "session" | "api_key" | "organization" | "membership" | "invitation" | "role" | "project" | "spec" | "ticket" | "task" | "month_budget" | "deployment";
         /**
          * @description Body of `POST /tickets/{ticket_id}/block`.
          * @example {
@@ -4315,6 +5042,14 @@ export interface components {
             cycle: string[];
             /** @description Whether they would. */
             is_circular: boolean;
+        };
+        /** @description Sandboxes that were left. `POST /sandboxes/admin/clear-tracked-sandboxes`. */
+        ClearedSandboxes: {
+            /**
+             * Format: int32
+             * @description Rows that were ended.
+             */
+            n_cleared: number;
         };
         /** Format: uuid */
         CommentId: string;
@@ -4601,6 +5336,57 @@ export interface components {
             scopes?: string[];
         };
         /**
+         * @description A task of a plan. `POST /specs/{spec_id}/tasks`.
+         * @example {
+         *       "acceptance_criteria": [
+         *         "The manual has a chapter on labels."
+         *       ],
+         *       "description": "Add a chapter on labels to the manual: how they are given, listed and taken away.",
+         *       "estimated_hours": 1,
+         *       "files_to_modify": [
+         *         "README.md"
+         *       ],
+         *       "parent_ticket": "TKT-001",
+         *       "priority": "LOW",
+         *       "requirements_addressed": [
+         *         "REQ-TODO-FUNC-001"
+         *       ],
+         *       "title": "Describe labels in the manual",
+         *       "type": "documentation"
+         *     }
+         */
+        CreatePlannedTask: {
+            /** @description When it is done. */
+            acceptance_criteria?: string[];
+            /** @description Commands that prove it; needed for all but research and documentation. */
+            checks?: components["schemas"]["PlannedCheckBody"][];
+            /** @description Ids of the tasks that must be done first. */
+            depends_on?: string[];
+            /** @description What an agent works from. */
+            description: string;
+            /**
+             * Format: double
+             * @description More than 0, at most 4.
+             */
+            estimated_hours: number;
+            /** @description Paths that will be new; with `files_to_modify` at least one. */
+            files_to_create?: string[];
+            /** @description Paths that there are. */
+            files_to_modify?: string[];
+            /** @description `TSK-NNN`, unique in the plan; the next one where none is given. */
+            id?: string | null;
+            /** @description Id of the ticket of the plan that it belongs to, `TKT-NNN`. */
+            parent_ticket: string;
+            /** @description How much it matters. */
+            priority?: components["schemas"]["Priority"];
+            /** @description Ids of the requirements it serves. */
+            requirements_addressed?: string[];
+            /** @description 1 to 200 characters. */
+            title: string;
+            /** @description `implementation`, `refactor`, `test`, `documentation`, `configuration`, `research`, `bugfix` or `infrastructure`. */
+            type: string;
+        };
+        /**
          * @description `POST /projects`: begin a project, under a name or for a repository on the disk of the process.
          * @example {
          *       "description": "Lists of things to do",
@@ -4674,6 +5460,34 @@ export interface components {
             name: string;
             /** @description What it allows, as names or patterns. */
             permissions: string[];
+        };
+        /**
+         * @description Body of `POST /tasks`.
+         * @example {
+         *       "check": {
+         *         "command": "sh todo.sh sort"
+         *       },
+         *       "description": "`todo list --sort label` lists todos in the order of their labels.",
+         *       "ticket_id": "01930000-0000-7000-8000-000000000006",
+         *       "title": "Sort todos by label"
+         *     }
+         */
+        CreateTask: {
+            check?: components["schemas"]["TaskCheckBody"] | null;
+            /** @description Row ids of tasks of the same spec that must be done first, or their references `TSK-n`; 100 at most. */
+            dependencies?: string[];
+            /** @description What its agent is told, of up to 50,000 characters; the title where nothing is said. */
+            description?: string | null;
+            /** @description The phase of its ticket that it belongs to. */
+            phase_id?: components["schemas"]["TicketPhase"];
+            /** @description How much it matters. */
+            priority?: components["schemas"]["Priority"];
+            /** @description The kind of work: `implement_feature`, `write_tests` or `fix_bug`. */
+            task_type?: components["schemas"]["TaskType"];
+            /** @description Row id of the ticket, or its reference `TKT-n` in the project of the request. */
+            ticket_id: string;
+            /** @description 1 to 500 characters in one line. Left out where the work on the ticket is not begun: its first task is the ticket. */
+            title?: string | null;
         };
         /**
          * @description Body of `POST /tickets`.
@@ -4787,10 +5601,18 @@ export interface components {
          *     }
          */
         DecideApproval: {
-            /** @description Why; needed for a no. */
+            /** @description Why, needed for a no; or the answer to a question. */
             comment?: string | null;
             /** @description What is decided. */
             decision: components["schemas"]["ApprovalDecision"];
+        };
+        /** @description To whom something is said. */
+        DeliveryView: {
+            delivered_at?: components["schemas"]["ApiTime"] | null;
+            expired_at?: components["schemas"]["ApiTime"] | null;
+            read_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Who is to read it. */
+            to: components["schemas"]["ParticipantView"];
         };
         /**
          * @description Tasks that are to come before another one. `POST` and `PUT /tasks/{task_id}/dependencies`.
@@ -4816,6 +5638,43 @@ export interface components {
             task_ref: string;
             /** @description Title shown to people. */
             title: string;
+        };
+        /** @description Tasks of the whole deployment in figures. `GET /admin/tasks/stats`. */
+        DeploymentTaskStats: {
+            /** @description How many there are of each status that occurs. */
+            by_status: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Organisations that there are.
+             */
+            n_organizations: number;
+            /**
+             * Format: int64
+             * @description Tasks of all of them.
+             */
+            total: number;
+        };
+        /** @description A ticket that is held up since a look for stalled ones. */
+        DetectedBlocker: {
+            blocker_type?: components["schemas"]["TicketBlockReason"] | null;
+            /** @description The same in words. */
+            detail?: string | null;
+            /** @description Row id of the ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+            /** @description Reference within its project, `TKT-n`. */
+            ticket_ref: string;
+        };
+        /** @description Tickets that are held up since a look for stalled ones. `POST /tickets/detect-blocking`. */
+        DetectedBlocking: {
+            /** @description Those that are held up now. */
+            blocked: components["schemas"]["DetectedBlocker"][];
+            /**
+             * Format: int64
+             * @description Tickets that were looked at.
+             */
+            n_examined: number;
         };
         /**
          * @description What a person says to a machine that waits. `POST /auth/device/{user_code}/decision`.
@@ -4951,7 +5810,7 @@ export interface components {
             reason: string;
         };
         /** @enum {string} */
-        EntityType: "project" | "spec" | "ticket" | "task" | "attempt" | "sandbox" | "receipt" | "discovery" | "message" | "comment" | "approval" | "notification" | "hand_over" | "month_budget" | "operation";
+        EntityType: "project" | "spec" | "ticket" | "task" | "attempt" | "sandbox" | "receipt" | "task_result" | "workflow_result" | "discovery" | "message" | "thread" | "thread_message" | "comment" | "approval" | "notification" | "hand_over" | "month_budget" | "operation";
         /** @description Body of every answer with a status of 400 or above. */
         ErrorBody: {
             /** @description What a program needs to go on, such as the rows that were meant; its keys depend on the code. */
@@ -4976,7 +5835,35 @@ export interface components {
             retry_after?: number | null;
         };
         /** @enum {string} */
-        ErrorCode: "circular_dependency" | "conflicting_credentials" | "invalid_token" | "invalid_cursor" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "csrf_refused" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "on_waitlist" | "origin_refused" | "privilege_escalation" | "reauth_required" | "registration_closed" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "already_done" | "already_shown" | "at_work" | "conflict" | "copy_refused" | "duplicate_candidate" | "gate_not_met" | "last_way_in" | "idempotency_in_progress" | "idempotency_key_reused" | "invalid_transition" | "last_owner" | "no_sandbox" | "not_planned" | "nothing_landed" | "other_model" | "quota_exceeded" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "wip_limit_exceeded" | "gone" | "stale_version" | "too_large" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "server_path_refused" | "refused" | "unknown_field" | "validation_failed" | "upgrade_required" | "account_locked" | "precondition_required" | "rate_limited" | "too_many_connections" | "internal" | "not_ready" | "mail_not_configured" | "oauth_not_configured";
+        ErrorCode: "circular_dependency" | "conflicting_credentials" | "invalid_token" | "invalid_cursor" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "csrf_refused" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "on_waitlist" | "origin_refused" | "privilege_escalation" | "reauth_required" | "registration_closed" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "already_done" | "already_shown" | "at_work" | "conflict" | "copy_refused" | "duplicate_candidate" | "gate_not_met" | "last_way_in" | "idempotency_in_progress" | "idempotency_key_reused" | "invalid_transition" | "last_owner" | "no_sandbox" | "not_planned" | "nothing_landed" | "no_result_criteria" | "other_model" | "quota_exceeded" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "thread_closed" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "wip_limit_exceeded" | "gone" | "stale_version" | "too_large" | "url_too_long" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "server_path_refused" | "refused" | "unknown_field" | "validation_failed" | "upgrade_required" | "account_locked" | "precondition_required" | "rate_limited" | "too_many_connections" | "internal" | "not_ready" | "mail_not_configured" | "oauth_not_configured";
+        /** @description A hint that was sent to see whether it comes back. `POST /admin/event-bus/test-publish`. */
+        EventBusProbe: {
+            /** @description Why it did not come back. */
+            error?: string | null;
+            /** @description Whether it came back. */
+            is_delivered: boolean;
+            /**
+             * Format: double
+             * @description After how many milliseconds.
+             */
+            took_ms?: number | null;
+            /** @description The topic that it was sent on, which nobody follows. */
+            topic: string;
+        };
+        /** @description How the event bus does. `GET /admin/event-bus/status`. */
+        EventBusStatus: {
+            /** @description Kind of bus: `in-process` or `redis`. */
+            bus: string;
+            /** @description Why none did. */
+            error?: string | null;
+            /** @description Whether a hint came back through it. */
+            is_connected: boolean;
+            /**
+             * Format: int64
+             * @description Events of all organisations, in the database.
+             */
+            n_events: number;
+        };
         /** @description An event, or several activities of one agent, as a receiver gets it. */
         EventFrame: {
             /** @description Who the change was made for. */
@@ -5035,8 +5922,8 @@ export interface components {
             cost_by_purpose: {
                 [key: string]: components["schemas"]["PurposeSpendView"];
             };
-            /** @description Money spent. */
-            cost_usd: components["schemas"]["UsdText"];
+            /** @description Money spent; absent without `cost:read`. */
+            cost_usd?: components["schemas"]["UsdText"];
             /** @description Number of acceptance criteria by proof. */
             criteria: components["schemas"]["CriterionCounts"];
             /**
@@ -5235,6 +6122,38 @@ export interface components {
             task_count: number;
             task_type?: components["schemas"]["TaskType"] | null;
         };
+        /** Format: uuid */
+        GateResultId: string;
+        /** @description What the gate of a phase said when somebody tried to leave it. `POST /tickets/{ticket_id}/validate-gate`. */
+        GateResultView: {
+            /** @description What the phase showed. */
+            artifacts_collected: components["schemas"]["ArtifactType"][];
+            /** @description What was missing. */
+            blocking_reasons: string[];
+            /** @description When. */
+            checked_at: components["schemas"]["ApiTime"];
+            /** @description Who tried. */
+            checked_by: components["schemas"]["ActorView"];
+            /** @description Whether it might be. */
+            gate_status: components["schemas"]["GateStatus"];
+            /** @description Row id of the result. */
+            id: components["schemas"]["GateResultId"];
+            /** @description The phase that was to be left. */
+            phase_id: components["schemas"]["PhaseId"];
+            /** @description The ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+            /** @description Where it was to be left for. */
+            to_phase: components["schemas"]["PhaseId"];
+        };
+        /** @enum {string} */
+        GateStatus: "passed" | "skipped" | "pending" | "failed" | "overridden";
+        /** @description Something that a phase has to show. */
+        GateView: {
+            /** @description What it is. */
+            artifact_type: components["schemas"]["ArtifactType"];
+            /** @description When it is enough. */
+            rule: Record<string, never>;
+        };
         /**
          * @description One permission more, in one project.
          * @example {
@@ -5418,6 +6337,29 @@ export interface components {
             /** @description Where. */
             organization_id: components["schemas"]["OrgId"];
         };
+        /**
+         * @description What somebody says of a result. `POST /submit_result_validation`.
+         * @example {
+         *       "feedback": "It takes 3 s here.",
+         *       "passed": false,
+         *       "result_id": "01930000-0000-7000-8000-000000000010"
+         *     }
+         */
+        JudgeResult: {
+            /** @description Why; at most 5,000 characters, and none for one that passes. */
+            feedback?: string;
+            /** @description Whether it passes. */
+            passed: boolean;
+            result_id?: components["schemas"]["WorkflowResultId"] | null;
+            task_result_id?: components["schemas"]["TaskResultId"] | null;
+            /** @description The criteria that it does not meet, in their words. */
+            unmet_criteria?: string[];
+        };
+        /** @description A result after somebody judged it. `POST /submit_result_validation`. */
+        JudgedResult: {
+            task_result?: components["schemas"]["TaskResultView"] | null;
+            workflow_result?: components["schemas"]["WorkflowResultView"] | null;
+        };
         /** @description What the mirror of a project has of a repository. */
         KnownCommitsView: {
             /** @description Those of the commits asked about that it has, in the order asked. A bundle may build on them. */
@@ -5507,6 +6449,14 @@ export interface components {
             /** @description What the person was called there when it was linked. */
             username?: string | null;
         };
+        /** @description A ticket that has to do with a spec. `GET /specs/{spec_id}/linked-tickets`. */
+        LinkedTicketView: {
+            linked_at?: components["schemas"]["ApiTime"] | null;
+            /** @description What it has to do with the spec. */
+            relation: components["schemas"]["TicketRelation"];
+            /** @description The ticket. */
+            ticket: components["schemas"]["TicketView"];
+        };
         /** @description A part of a list. */
         ListPage_AgentHealth: {
             /** @description The rows, in the order of the list. */
@@ -5555,6 +6505,8 @@ export interface components {
                  * @description Counted per task or phase, from 1.
                  */
                 attempt_no: number;
+                /** @description The conversation that its program says it has. */
+                conversation_id?: string | null;
                 /** @description When it was made. */
                 created_at: components["schemas"]["ApiTime"];
                 ended_at?: components["schemas"]["ApiTime"] | null;
@@ -5573,6 +6525,8 @@ export interface components {
                 /** @description Where it stands. */
                 status: components["schemas"]["AttemptState"];
                 stop_reason?: components["schemas"]["AttemptStopReason"] | null;
+                /** @description Words that people find it by. */
+                tags?: string[];
                 task?: components["schemas"]["AgentTaskView"] | null;
             }[];
             /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
@@ -5621,17 +6575,22 @@ export interface components {
             items: {
                 /** @description What people may decide; nothing once it is closed. */
                 allowed_decisions: components["schemas"]["ApprovalDecision"][];
-                /** @description What they said. */
+                /** @description What may be answered; anything where it is empty. */
+                choices?: string[];
+                /** @description What they said: why, or the answer. */
                 comment?: string | null;
                 deadline_at?: components["schemas"]["ApiTime"] | null;
                 decided_at?: components["schemas"]["ApiTime"] | null;
                 decided_by_id?: components["schemas"]["UserId"] | null;
+                gate_phase?: components["schemas"]["PhaseId"] | null;
                 /** @description Row id of the question. */
                 id: components["schemas"]["ApprovalId"];
                 /** @description What it is about. */
                 kind: components["schemas"]["ApprovalKind"];
                 /** @description The project of that. */
                 project_id: components["schemas"]["ProjectId"];
+                /** @description What is asked, or what a gate lacks; none where the subject alone is. */
+                question?: string | null;
                 /** @description When. */
                 requested_at: components["schemas"]["ApiTime"];
                 /** @description Who asked. */
@@ -5640,6 +6599,7 @@ export interface components {
                 state: components["schemas"]["ApprovalState"];
                 /** @description The same more precisely. */
                 subject: components["schemas"]["ApprovalSubject"];
+                target_phase?: components["schemas"]["PhaseId"] | null;
             }[];
             /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
             next_cursor?: string | null;
@@ -6069,6 +7029,26 @@ export interface components {
             total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
+        ListPage_LinkedTicketView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                linked_at?: components["schemas"]["ApiTime"] | null;
+                /** @description What it has to do with the spec. */
+                relation: components["schemas"]["TicketRelation"];
+                /** @description The ticket. */
+                ticket: components["schemas"]["TicketView"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
         ListPage_MemberView: {
             /** @description The rows, in the order of the list. */
             items: {
@@ -6284,6 +7264,46 @@ export interface components {
             total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
+        ListPage_PhaseInitialTasks: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description The work, in its order. */
+                initial_tasks: components["schemas"]["PhaseSeed"][];
+                /** @description Its name for people. */
+                name: string;
+                /** @description The phase. */
+                phase_id: components["schemas"]["PhaseId"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_PhaseTasks: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description The phase. */
+                phase_id: components["schemas"]["TicketPhase"];
+                /** @description Its tasks in plan order. */
+                tasks: components["schemas"]["TaskView"][];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
         ListPage_ProjectView: {
             /** @description The rows, in the order of the list. */
             items: {
@@ -6310,6 +7330,43 @@ export interface components {
                 status: components["schemas"]["ProjectStatus"];
                 /** @description When a person changed it last. */
                 updated_at: components["schemas"]["ApiTime"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_QueuedTaskView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Before when it is not tried again. */
+                not_before: components["schemas"]["ApiTime"];
+                /** @description When it entered the queue. */
+                queued_at: components["schemas"]["ApiTime"];
+                /**
+                 * Format: int32
+                 * @description Times it was tried again after an error.
+                 */
+                retry_count: number;
+                /**
+                 * Format: double
+                 * @description Its score at the last look of a dispatcher.
+                 */
+                score: number;
+                started_at?: components["schemas"]["ApiTime"] | null;
+                /** @description The task. */
+                task: components["schemas"]["TaskView"];
+                /**
+                 * Format: int64
+                 * @description For how long, in seconds.
+                 */
+                waiting_seconds: number;
             }[];
             /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
             next_cursor?: string | null;
@@ -6604,6 +7661,43 @@ export interface components {
             total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
+        ListPage_TaskResultView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description When it was submitted. */
+                created_at: components["schemas"]["ApiTime"];
+                /** @description Why it was judged so. */
+                feedback?: string | null;
+                /** @description Row id of the result. */
+                id: components["schemas"]["TaskResultId"];
+                judged_at?: components["schemas"]["ApiTime"] | null;
+                judged_by_id?: components["schemas"]["UserId"] | null;
+                /** @description The text, in Markdown. */
+                markdown: string;
+                /** @description Its project. */
+                project_id: components["schemas"]["ProjectId"];
+                /** @description What it tells of. */
+                result_type: components["schemas"]["ResultType"];
+                /** @description Who submitted it. */
+                submitted_by: components["schemas"]["ActorView"];
+                /** @description One line about it. */
+                summary: string;
+                /** @description The task. */
+                task_id: components["schemas"]["TaskId"];
+                /** @description Whether what it says holds: the checks of the task say so of what its agents submit, people of everything. */
+                verification_status: components["schemas"]["VerificationStatus"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
         ListPage_TaskTimeout: {
             /** @description The rows, in the order of the list. */
             items: {
@@ -6709,6 +7803,72 @@ export interface components {
             total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
+        ListPage_ThreadMessageView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                agent_id?: components["schemas"]["AttemptId"] | null;
+                /** @description The words. */
+                content: string;
+                /** @description When it was said. */
+                created_at: components["schemas"]["ApiTime"];
+                /** @description To whom it is said. */
+                deliveries: components["schemas"]["DeliveryView"][];
+                /** @description Who says it. */
+                from: components["schemas"]["ParticipantView"];
+                /** @description Row id of the message. */
+                id: components["schemas"]["ThreadMessageId"];
+                /** @description Whether it is for everybody who takes part. */
+                is_broadcast: boolean;
+                /** @description What it is. */
+                message_type: components["schemas"]["ThreadMessageType"];
+                /** @description Row id of the thread. */
+                thread_id: components["schemas"]["ThreadId"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_ThreadView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                closed_at?: components["schemas"]["ApiTime"] | null;
+                /** @description When it was opened. */
+                created_at: components["schemas"]["ApiTime"];
+                /** @description Row id of the thread. */
+                id: components["schemas"]["ThreadId"];
+                /** @description Who opened it. */
+                opened_by: components["schemas"]["ActorView"];
+                /** @description Who takes part. */
+                participants: components["schemas"]["ParticipantView"][];
+                /** @description The project of the work that it is about. */
+                project_id: components["schemas"]["ProjectId"];
+                /** @description Whether it takes messages. */
+                status: components["schemas"]["ThreadStatus"];
+                task_id?: components["schemas"]["TaskId"] | null;
+                /** @description What it is for. */
+                thread_type: components["schemas"]["ThreadType"];
+                ticket_id?: components["schemas"]["TicketId"] | null;
+                /** @description When something was said in it last, or it last changed. */
+                updated_at: components["schemas"]["ApiTime"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
         ListPage_TicketHistoryEntry: {
             /** @description The rows, in the order of the list. */
             items: {
@@ -6757,6 +7917,7 @@ export interface components {
                 /** @description What is wanted. */
                 description: string;
                 evidence?: components["schemas"]["WorkEvidence"] | null;
+                gate_result?: components["schemas"]["GateResultView"] | null;
                 /** @description Row id of the ticket. */
                 id: components["schemas"]["TicketId"];
                 /** @description Whether something holds it up. */
@@ -6921,6 +8082,45 @@ export interface components {
             /** @description Whether the list has more rows than `total`, which are no longer counted. */
             total_is_lower_bound?: boolean;
         };
+        /** @description A part of a list. */
+        ListPage_WorkflowResultView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description When it was submitted. */
+                created_at: components["schemas"]["ApiTime"];
+                /** @description What it is to meet. */
+                criteria: string[];
+                /** @description What they said. */
+                feedback?: string | null;
+                /** @description Row id of the result. */
+                id: components["schemas"]["WorkflowResultId"];
+                judged_at?: components["schemas"]["ApiTime"] | null;
+                judged_by_id?: components["schemas"]["UserId"] | null;
+                /** @description The text, in Markdown. */
+                markdown: string;
+                /** @description Its project. */
+                project_id: components["schemas"]["ProjectId"];
+                /** @description Whether it does. */
+                status: components["schemas"]["WorkflowResultStatus"];
+                /** @description Who submitted it. */
+                submitted_by: components["schemas"]["ActorView"];
+                /** @description One line about it. */
+                summary: string;
+                /** @description The criteria that it does not meet. */
+                unmet_criteria: string[];
+                /** @description The ticket. */
+                workflow_id: components["schemas"]["TicketId"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
         /** @description A ticket that opens one stream of live events. `POST /auth/ws-ticket`. */
         LiveTicketView: {
             /**
@@ -7033,9 +8233,9 @@ export interface components {
         /** Format: uuid */
         MessageId: string;
         /** @enum {string} */
-        MessageSender: "user";
+        MessageSender: "user" | "thread";
         /** @enum {string} */
-        MessageType: "user_message" | "interrupt";
+        MessageType: "user_message" | "interrupt" | "agent_collaboration";
         /** @description What one model cost. */
         ModelCostView: {
             /** @description Price. */
@@ -7073,8 +8273,8 @@ export interface components {
              * @description Calls made, retries included.
              */
             calls: number;
-            /** @description Price. */
-            cost_usd: components["schemas"]["UsdText"];
+            /** @description Price; absent without `cost:read`. */
+            cost_usd?: components["schemas"]["UsdText"];
             /**
              * Format: int64
              * @description Calls whose tokens are an estimate, because the provider did not tell them.
@@ -7210,6 +8410,30 @@ export interface components {
             /** @description A member, who accepts within 72 hours. */
             user_id: components["schemas"]["UserId"];
         };
+        /** @enum {string} */
+        OnResultFound: "stop_all" | "do_nothing";
+        /**
+         * @description A thread that somebody wants to speak in. `POST /collaboration/threads`.
+         * @example {
+         *       "agents": [
+         *         "01930000-0000-7000-8000-000000000003"
+         *       ],
+         *       "thread_type": "consultation"
+         *     }
+         */
+        OpenThread: {
+            /** @description The tasks whose agents take part, now and later: row ids or `TSK-n`. */
+            agents?: string[];
+            project_id?: components["schemas"]["ProjectId"] | null;
+            /** @description The task that it is about: a row id or `TSK-n`. */
+            task_id?: string | null;
+            /** @description What it is for. */
+            thread_type: components["schemas"]["ThreadType"];
+            /** @description The ticket that it is about: a row id or `TKT-n`. */
+            ticket_id?: string | null;
+            /** @description Members of the organisation who take part, beside whoever asks. */
+            users?: components["schemas"]["UserId"][];
+        };
         /** @description An operation that was begun: answer of status 202. */
         OperationBegun: {
             /** @description Row id of the operation. */
@@ -7270,6 +8494,29 @@ export interface components {
             organization_id: components["schemas"]["OrgId"];
             /** @description The permissions there. */
             permissions: components["schemas"]["Permission"][];
+        };
+        /** @description Agents of an organisation against its limit. `GET /admin/agents/{organization_id}/stats`. */
+        OrganizationAgentStats: {
+            /** @description All attempts, by where they stand. */
+            by_status: {
+                [key: string]: number;
+            };
+            /** @description Attempts that are not over, by role. */
+            live_by_type: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Most tasks at work at once; none where the deployment's limit alone holds.
+             */
+            max_concurrent_agents?: number | null;
+            /**
+             * Format: int64
+             * @description Attempts that are not over.
+             */
+            n_live: number;
+            /** @description The organisation. */
+            organization_id: components["schemas"]["OrgId"];
         };
         /** @description A key of an organisation as lists show it. `GET /organizations/{organization_id}/api-keys`. */
         OrganizationKeyView: {
@@ -7362,6 +8609,17 @@ export interface components {
              */
             n_files: number;
         };
+        /** @enum {string} */
+        ParticipantKind: "user" | "key" | "agent";
+        /** @description Who takes part in a thread. */
+        ParticipantView: {
+            /** @description Row id of the person, the key, or the task whose agent it is. */
+            id: string;
+            /** @description What they are. */
+            kind: components["schemas"]["ParticipantKind"];
+            /** @description `TSK-n` of that task. */
+            task_ref?: string | null;
+        };
         /** @description How often turns went from one model to another for one reason. */
         PassedModels: {
             /** @description Why. */
@@ -7423,6 +8681,30 @@ export interface components {
         Permission: "org:read" | "org:write" | "org:delete" | "org:transfer" | "org:limits:write" | "org:members:read" | "org:members:write" | "org:members:delete" | "org:roles:write" | "org:keys:write" | "org:audit:read" | "billing:summary:read" | "billing:read" | "billing:write" | "billing:lifetime" | "project:read" | "project:write" | "project:settings:write" | "project:archive" | "project:git:write" | "spec:read" | "spec:write" | "spec:execute" | "spec:share" | "spec:approve" | "ticket:read" | "ticket:write" | "ticket:force" | "ticket:delete" | "ticket:approve" | "task:read" | "task:write" | "task:cancel" | "task:complete:execute" | "agent:read" | "agent:message" | "agent:write" | "sandbox:read" | "sandbox:write" | "sandbox:terminate" | "memory:read" | "memory:write" | "memory:curate" | "monitor:read" | "monitor:intervene" | "monitor:configure" | "alert:ack" | "cost:read" | "cost:write" | "mcp:read" | "mcp:invoke" | "mcp:admin" | "document:read" | "document:write";
         /** @enum {string} */
         Phase: "explore" | "prd" | "requirements" | "design" | "tasks" | "sync" | "complete";
+        /** Format: uuid */
+        PhaseArtifactId: string;
+        /** @description Something that a phase of a ticket shows. */
+        PhaseArtifactView: {
+            /** @description What it is. */
+            artifact_type: components["schemas"]["ArtifactType"];
+            /** @description Its text, where it is a document. */
+            content?: string | null;
+            /** @description When. */
+            given_at: components["schemas"]["ApiTime"];
+            /** @description Who gave it. */
+            given_by: components["schemas"]["ActorView"];
+            /** @description Row id of the artifact. */
+            id: components["schemas"]["PhaseArtifactId"];
+            /**
+             * Format: int32
+             * @description Its hundredths, where it is a share.
+             */
+            percent?: number | null;
+            /** @description The phase that the ticket was in. */
+            phase_id: components["schemas"]["PhaseId"];
+            /** @description The ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+        };
         /** @description A phase of a project's tickets. `GET /configs`. */
         PhaseConfigView: {
             /** @description The phases that may follow, the usual one first. */
@@ -7448,6 +8730,19 @@ export interface components {
              */
             sequence_order: number;
         };
+        /** @description What the tasks of one phase of a ticket came to. */
+        PhaseContextView: {
+            /** @description Who had it built. */
+            actor: Record<string, never>;
+            /** @description The phase. */
+            phase_id: components["schemas"]["TicketPhase"];
+            /** @description In words. */
+            summary: string;
+            /** @description Its tasks. */
+            tasks: components["schemas"]["TaskContext"][];
+            /** @description When. */
+            updated_at: components["schemas"]["ApiTime"];
+        };
         /** @description What one phase handed in. `GET /specs/{spec_id}/phase-data`. */
         PhaseDataView: {
             ended_at?: components["schemas"]["ApiTime"] | null;
@@ -7463,6 +8758,19 @@ export interface components {
             /** @description Current state of the phase. */
             state: components["schemas"]["PhaseState"];
         };
+        /** @description The gate of a ticket's phase. `GET /admin/tickets/{ticket_id}/phase-gate-status`. */
+        PhaseGateStatus: {
+            approval?: components["schemas"]["ApprovalState"] | null;
+            /** @description What is against the next phase; nothing where the ticket could go there. */
+            blocking_reasons: string[];
+            /** @description What the phase has to show. */
+            gates: components["schemas"]["GateView"][];
+            next_phase?: components["schemas"]["PhaseId"] | null;
+            /** @description The phase that it is in. */
+            phase_id: components["schemas"]["PhaseId"];
+            /** @description Row id of the ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+        };
         /** @description What a phase has to show. */
         PhaseGateView: {
             /** @description What it is. */
@@ -7472,8 +8780,28 @@ export interface components {
         };
         /** @enum {string} */
         PhaseId: "PHASE_BACKLOG" | "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT" | "PHASE_DONE" | "PHASE_BLOCKED";
+        /** @description The work that a phase begins with. `GET /admin/phase-progression/initial-tasks`. */
+        PhaseInitialTasks: {
+            /** @description The work, in its order. */
+            initial_tasks: components["schemas"]["PhaseSeed"][];
+            /** @description Its name for people. */
+            name: string;
+            /** @description The phase. */
+            phase_id: components["schemas"]["PhaseId"];
+        };
         /** @enum {string} */
         PhaseMode: "exploration" | "implementation" | "validation";
+        /** @description Whether tickets go on by themselves. `GET /admin/phase-progression/status`. */
+        PhaseProgressionStatus: {
+            /** @description Whether this process has the loop that does so, and it begins what nobody asked it for. */
+            is_running: boolean;
+            /**
+             * Format: int64
+             * @description Tickets of the organisation that are to be begun.
+             */
+            n_tickets_to_begin: number;
+            planner?: components["schemas"]["LoopStatus"] | null;
+        };
         /** @enum {string} */
         PhaseSeed: "generate_prd" | "analyze_requirements" | "create_design" | "implement_feature" | "run_tests" | "write_tests" | "deploy";
         /** @enum {string} */
@@ -7490,6 +8818,13 @@ export interface components {
              * @description The evaluator's last score.
              */
             score?: number | null;
+        };
+        /** @description The tasks of a ticket in one phase. `GET /admin/tickets/{ticket_id}/tasks-by-phase`. */
+        PhaseTasks: {
+            /** @description The phase. */
+            phase_id: components["schemas"]["TicketPhase"];
+            /** @description Its tasks in plan order. */
+            tasks: components["schemas"]["TaskView"][];
         };
         /** @description One planning phase of a spec. */
         PhaseView: {
@@ -7524,8 +8859,8 @@ export interface components {
         };
         /** @description What a plan will take. */
         PlanEstimate: {
-            /** @description Most it may cost. */
-            cost_cap_usd: components["schemas"]["UsdText"];
+            /** @description Most it may cost; absent without `cost:read`. */
+            cost_cap_usd?: components["schemas"]["UsdText"];
             /**
              * Format: double
              * @description Share of requirements covered, 0 to 100.
@@ -7574,6 +8909,24 @@ export interface components {
             phase: components["schemas"]["Phase"];
             /** @description The section of the output. */
             section: string;
+        };
+        /** @description A command that the platform runs itself. */
+        PlannedCheckBody: {
+            /** @description Shell command, run at the repository root; exit code 0 means passed. */
+            command: string;
+            /** @description Ids of the criteria it proves, such as `REQ-TAGS-FUNC-001#1`; of a `proof` only. */
+            criteria?: string[];
+            /** @description Files laid over the checkout before it runs: path to full text. */
+            files?: {
+                [key: string]: string;
+            };
+            /** @description What it shows. */
+            kind: components["schemas"]["CheckKind"];
+            /**
+             * Format: int32
+             * @description Seconds after which it counts as failed.
+             */
+            timeout_s?: number | null;
         };
         /** @enum {string} */
         Priority: "LOW" | "MEDIUM" | "HIGH" | "CRITICAL";
@@ -7712,15 +9065,40 @@ export interface components {
              * @description Calls made, retries included.
              */
             calls: number;
-            /** @description Money spent. */
-            cost_usd: components["schemas"]["UsdText"];
-            /** @description How much of it is an estimate: nobody recorded the call. */
-            estimated_usd: components["schemas"]["UsdText"];
+            /** @description Money spent; absent without `cost:read`. */
+            cost_usd?: components["schemas"]["UsdText"];
+            /** @description How much of it is an estimate: nobody recorded the call. Absent without `cost:read`. */
+            estimated_usd?: components["schemas"]["UsdText"];
             /**
              * Format: int64
              * @description Tokens in and out.
              */
             tokens: number;
+        };
+        /** @description A task with how it stands in the queue. `GET /admin/tasks/pending`, `GET /admin/tasks/running/{organization_id}`. */
+        QueuedTaskView: {
+            /** @description Before when it is not tried again. */
+            not_before: components["schemas"]["ApiTime"];
+            /** @description When it entered the queue. */
+            queued_at: components["schemas"]["ApiTime"];
+            /**
+             * Format: int32
+             * @description Times it was tried again after an error.
+             */
+            retry_count: number;
+            /**
+             * Format: double
+             * @description Its score at the last look of a dispatcher.
+             */
+            score: number;
+            started_at?: components["schemas"]["ApiTime"] | null;
+            /** @description The task. */
+            task: components["schemas"]["TaskView"];
+            /**
+             * Format: int64
+             * @description For how long, in seconds.
+             */
+            waiting_seconds: number;
         };
         /**
          * @description `POST /notifications/read`: these are known, or all there are.
@@ -7816,6 +9194,17 @@ export interface components {
             refresh_token: string;
         };
         /**
+         * @description Body of `POST /tasks/{task_id}/register-conversation`.
+         * @example {
+         *       "conversation_id": "5f6c1c9a-conversation"
+         *     }
+         */
+        RegisterConversation: {
+            /** @description Id of the conversation that the program of the agent has, of 1 to 200 characters. */
+            conversation_id: string;
+            sandbox_id?: components["schemas"]["AttemptId"] | null;
+        };
+        /**
          * @description A new account. `POST /auth/register`.
          * @example {
          *       "email": "bob@example.org",
@@ -7878,6 +9267,25 @@ export interface components {
             task_id?: components["schemas"]["TaskId"] | null;
             ticket_id?: components["schemas"]["TicketId"] | null;
         };
+        /**
+         * @description What came of a task. `POST /report_results`.
+         * @example {
+         *       "markdown": "# Dates\n\nThey are parsed in `src/dates.py` alone.",
+         *       "result_type": "analysis",
+         *       "summary": "Where dates are parsed",
+         *       "task_id": "01930000-0000-7000-8000-000000000003"
+         *     }
+         */
+        ReportTaskResult: {
+            /** @description The text, in Markdown, at most 102,400 bytes. */
+            markdown: string;
+            /** @description What it tells of. */
+            result_type: components["schemas"]["ResultType"];
+            /** @description One line about it. */
+            summary: string;
+            /** @description Row id of the task, or `TSK-n`. */
+            task_id: string;
+        };
         /** @description What the `.omoi.yaml` of a repository asks for at HEAD. `GET /trust`. */
         RepositoryTrustView: {
             /** @description What needs the yes of a person, one line each. */
@@ -7907,6 +9315,8 @@ export interface components {
             /** @description Its project. */
             project_id: components["schemas"]["ProjectId"];
         };
+        /** @enum {string} */
+        ResultType: "implementation" | "analysis" | "fix" | "design" | "test" | "documentation";
         /**
          * @description Body of `POST /specs/{spec_id}/resume`.
          * @example {
@@ -8027,6 +9437,43 @@ export interface components {
         SearchResults: {
             /** @description Titles that have all of the query first, then the last written. */
             items: components["schemas"]["SearchHit"][];
+        };
+        /**
+         * @description Something to say in a thread. `POST /collaboration/messages`.
+         * @example {
+         *       "content": "Which port is it?",
+         *       "message_type": "question",
+         *       "thread_id": "01930000-0000-7000-8000-00000000000e"
+         *     }
+         */
+        SendThreadMessage: {
+            /** @description The words, 1 to 10,240 bytes. */
+            content: string;
+            /** @description What it is. */
+            message_type: components["schemas"]["ThreadMessageType"];
+            /** @description Row id of the thread. */
+            thread_id: components["schemas"]["ThreadId"];
+            /** @description The task whose agent alone it is for: a row id or `TSK-n`. */
+            to_agent?: string | null;
+            to_user?: components["schemas"]["UserId"] | null;
+        };
+        /** @description How a part of a process does. */
+        ServiceHealth: {
+            /** @description What it is, or what is wrong with it. */
+            detail: string;
+            /** @description How it does. */
+            status: components["schemas"]["ServiceState"];
+        };
+        /** @enum {string} */
+        ServiceState: "ok" | "degraded" | "down";
+        /** @description How the parts of the process do. `GET /admin/health`. */
+        ServicesHealth: {
+            /** @description By name: `database`, `event_bus`, `disk`, `sandbox`, `model`, and each loop. */
+            services: {
+                [key: string]: components["schemas"]["ServiceHealth"];
+            };
+            /** @description The worst of them. */
+            status: components["schemas"]["ServiceState"];
         };
         /**
          * @description Body of `POST /tasks/{task_id}/set-timeout`.
@@ -8191,6 +9638,18 @@ export interface components {
         SpecId: string;
         /** @enum {string} */
         SpecStatus: "draft" | "executing" | "completed" | "working" | "delivered" | "blocked" | "failed" | "cancelled";
+        /**
+         * @description Body of `POST /specs/{spec_id}/link-tickets` and `POST /specs/{spec_id}/unlink-tickets`.
+         * @example {
+         *       "ticket_ids": [
+         *         "01930000-0000-7000-8000-000000000006"
+         *       ]
+         *     }
+         */
+        SpecTicketList: {
+            /** @description Row ids of tickets of the spec's project, or their references `TKT-n` in it. */
+            ticket_ids: string[];
+        };
         /** @description A ticket of a spec. */
         SpecTicketView: {
             /** @description Current stage of its life cycle. */
@@ -8238,7 +9697,7 @@ export interface components {
         SpecVersionDetail: {
             /** @description Where the spec was to be planned on from. */
             current_phase: components["schemas"]["Phase"];
-            /** @description The accepted outputs by phase, of `explore` to `design`. */
+            /** @description The accepted outputs by phase, of `explore` to `tasks`. */
             outputs: {
                 [key: string]: unknown;
             };
@@ -8361,10 +9820,28 @@ export interface components {
             /** @description Words that the agent reads. */
             content: string;
             /** @description Whether it is read as words or as an order to stop. */
-            message_type: components["schemas"]["MessageType"];
+            message_type: components["schemas"]["SteerType"];
         };
+        /** @enum {string} */
+        SteerType: "user_message" | "interrupt";
         /** Format: uuid */
         StoredFileId: string;
+        /**
+         * @description What came of a ticket. `POST /submit_result`.
+         * @example {
+         *       "markdown": "# Export\n\n10,000 todos take 0.8 s.",
+         *       "summary": "Todos are exported",
+         *       "workflow_id": "01930000-0000-7000-8000-000000000006"
+         *     }
+         */
+        SubmitWorkflowResult: {
+            /** @description The text, in Markdown, at most 102,400 bytes. */
+            markdown: string;
+            /** @description One line about it. */
+            summary: string;
+            /** @description Row id of the ticket, or `TKT-n`. */
+            workflow_id: string;
+        };
         /** @description What was read from one run of a suite. */
         SuiteReport: {
             counts?: components["schemas"]["TestCounts"] | null;
@@ -8410,6 +9887,37 @@ export interface components {
         } | {
             /** @enum {string} */
             kind: "needs_check";
+        } | {
+            /** @enum {string} */
+            kind: "question";
+        };
+        /** @description A command that shows that a task is done, and fails before. */
+        TaskCheckBody: {
+            /** @description Run by `sh -c` at the root of a clean checkout. */
+            command: string;
+            /** @description Files laid over the checkout before it runs: path to full text. */
+            files?: {
+                [key: string]: string;
+            };
+        };
+        /** @description What a task came to. */
+        TaskContext: {
+            /** @description Files that it was to create or change. */
+            files: string[];
+            /** @description Head commit of its branch, once there is one. */
+            head_sha?: string | null;
+            /** @description Why it is not done, where that is known. */
+            problem?: string | null;
+            /** @description Where it stands. */
+            status: components["schemas"]["TaskStatus"];
+            /** @description What its agent says it did. */
+            summary?: string | null;
+            /** @description Row id of the task. */
+            task_id: components["schemas"]["TaskId"];
+            /** @description Reference within its project, `TSK-n`. */
+            task_ref: string;
+            /** @description Title shown to people. */
+            title: string;
         };
         /** @description Number of tasks by how they ended. */
         TaskCounts: {
@@ -8469,6 +9977,33 @@ export interface components {
             is_ready: boolean;
             /** @description Row id of the task. */
             task_id: components["schemas"]["TaskId"];
+        };
+        /** Format: uuid */
+        TaskResultId: string;
+        /** @description What somebody says came of a task. `GET /tasks/{task_id}/results`. */
+        TaskResultView: {
+            /** @description When it was submitted. */
+            created_at: components["schemas"]["ApiTime"];
+            /** @description Why it was judged so. */
+            feedback?: string | null;
+            /** @description Row id of the result. */
+            id: components["schemas"]["TaskResultId"];
+            judged_at?: components["schemas"]["ApiTime"] | null;
+            judged_by_id?: components["schemas"]["UserId"] | null;
+            /** @description The text, in Markdown. */
+            markdown: string;
+            /** @description Its project. */
+            project_id: components["schemas"]["ProjectId"];
+            /** @description What it tells of. */
+            result_type: components["schemas"]["ResultType"];
+            /** @description Who submitted it. */
+            submitted_by: components["schemas"]["ActorView"];
+            /** @description One line about it. */
+            summary: string;
+            /** @description The task. */
+            task_id: components["schemas"]["TaskId"];
+            /** @description Whether what it says holds: the checks of the task say so of what its agents submit, people of everything. */
+            verification_status: components["schemas"]["VerificationStatus"];
         };
         /** @enum {string} */
         TaskStatus: "pending" | "claiming" | "assigned" | "running" | "pending_validation" | "validating" | "needs_revision" | "blocked" | "completed" | "failed" | "cancelled";
@@ -8573,6 +10108,58 @@ export interface components {
              */
             skipped: number;
         };
+        /** Format: uuid */
+        ThreadId: string;
+        /** Format: uuid */
+        ThreadMessageId: string;
+        /** @enum {string} */
+        ThreadMessageType: "info" | "question" | "answer" | "warning" | "discovery";
+        /** @description What somebody says in a thread. `GET /collaboration/threads/{thread_id}/messages`. */
+        ThreadMessageView: {
+            agent_id?: components["schemas"]["AttemptId"] | null;
+            /** @description The words. */
+            content: string;
+            /** @description When it was said. */
+            created_at: components["schemas"]["ApiTime"];
+            /** @description To whom it is said. */
+            deliveries: components["schemas"]["DeliveryView"][];
+            /** @description Who says it. */
+            from: components["schemas"]["ParticipantView"];
+            /** @description Row id of the message. */
+            id: components["schemas"]["ThreadMessageId"];
+            /** @description Whether it is for everybody who takes part. */
+            is_broadcast: boolean;
+            /** @description What it is. */
+            message_type: components["schemas"]["ThreadMessageType"];
+            /** @description Row id of the thread. */
+            thread_id: components["schemas"]["ThreadId"];
+        };
+        /** @enum {string} */
+        ThreadStatus: "active" | "resolved" | "expired";
+        /** @enum {string} */
+        ThreadType: "review" | "consultation";
+        /** @description A thread. `GET /collaboration/threads`. */
+        ThreadView: {
+            closed_at?: components["schemas"]["ApiTime"] | null;
+            /** @description When it was opened. */
+            created_at: components["schemas"]["ApiTime"];
+            /** @description Row id of the thread. */
+            id: components["schemas"]["ThreadId"];
+            /** @description Who opened it. */
+            opened_by: components["schemas"]["ActorView"];
+            /** @description Who takes part. */
+            participants: components["schemas"]["ParticipantView"][];
+            /** @description The project of the work that it is about. */
+            project_id: components["schemas"]["ProjectId"];
+            /** @description Whether it takes messages. */
+            status: components["schemas"]["ThreadStatus"];
+            task_id?: components["schemas"]["TaskId"] | null;
+            /** @description What it is for. */
+            thread_type: components["schemas"]["ThreadType"];
+            ticket_id?: components["schemas"]["TicketId"] | null;
+            /** @description When something was said in it last, or it last changed. */
+            updated_at: components["schemas"]["ApiTime"];
+        };
         /** @description Whether a ticket may be worked on. `GET /tickets/approval-status`. */
         TicketApproval: {
             approval_deadline_at?: components["schemas"]["ApiTime"] | null;
@@ -8585,6 +10172,13 @@ export interface components {
         };
         /** @enum {string} */
         TicketBlockReason: "dependency" | "waiting_on_clarification" | "failing_checks" | "environment";
+        /** @description What the work on a ticket came to. `GET /tickets/{ticket_id}/context`. */
+        TicketContextView: {
+            /** @description By phase, the latest first: those that were built. */
+            phases: components["schemas"]["PhaseContextView"][];
+            /** @description Row id of the ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+        };
         /** @description Which tickets wait for which, as `TKT-n` of their project. */
         TicketDependencyRefs: {
             /** @description Those that the ticket waits for. */
@@ -8626,12 +10220,15 @@ export interface components {
         TicketPhase: "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT";
         /** @description A move of a ticket between phases, made or looked at. */
         TicketPhaseMove: {
+            /** @description What the phases on the way show. */
+            artifacts_collected?: components["schemas"]["ArtifactType"][];
             /** @description What is against it. */
             blocking_reasons: string[];
             /** @description The phase that it was in. */
             from_phase: components["schemas"]["PhaseId"];
             /** @description Where it stood. */
             from_status: components["schemas"]["TicketStatus"];
+            gate_result?: components["schemas"]["GateResultView"] | null;
             /** @description Whether the ticket is where it was to go, or would get there. */
             success: boolean;
             /** @description The phase that it is in, or was to go to. */
@@ -8639,6 +10236,8 @@ export interface components {
             /** @description Where it stands. */
             to_status: components["schemas"]["TicketStatus"];
         };
+        /** @enum {string} */
+        TicketRelation: "plan" | "follows" | "linked";
         /** @enum {string} */
         TicketStatus: "backlog" | "analyzing" | "building" | "building-done" | "testing" | "deploying" | "done";
         /** @description How many tasks a ticket has, without those that were cancelled. */
@@ -8672,6 +10271,7 @@ export interface components {
             /** @description What is wanted. */
             description: string;
             evidence?: components["schemas"]["WorkEvidence"] | null;
+            gate_result?: components["schemas"]["GateResultView"] | null;
             /** @description Row id of the ticket. */
             id: components["schemas"]["TicketId"];
             /** @description Whether something holds it up. */
@@ -8855,6 +10455,18 @@ export interface components {
             full_name?: string | null;
         };
         /**
+         * @description Body of `PATCH /agents/{agent_id}`.
+         * @example {
+         *       "tags": [
+         *         "look at it"
+         *       ]
+         *     }
+         */
+        UpdateAgent: {
+            /** @description Words that people find it by: all of them. */
+            tags: string[];
+        };
+        /**
          * @description Body of `PUT /specs/{spec_id}/design`: sections of the design as they are to be, others stay.
          * @example {
          *       "sections": {
@@ -8900,6 +10512,41 @@ export interface components {
             max_concurrent_agents?: number;
             /** @description Another name. */
             name?: string;
+        };
+        /**
+         * @description Body of `PATCH /specs/{spec_id}/tasks/{planned_task_id}`: what is left out stays as it is.
+         * @example {
+         *       "priority": "HIGH"
+         *     }
+         */
+        UpdatePlannedTask: {
+            /** @description When it is done. */
+            acceptance_criteria?: string[];
+            /** @description Commands that prove it: all of them. */
+            checks?: components["schemas"]["PlannedCheckBody"][];
+            /** @description Ids of the tasks that must be done first: all of them. */
+            depends_on?: string[];
+            /** @description What an agent works from. */
+            description?: string;
+            /**
+             * Format: double
+             * @description More than 0, at most 4.
+             */
+            estimated_hours?: number;
+            /** @description Paths that will be new. */
+            files_to_create?: string[];
+            /** @description Paths that there are. */
+            files_to_modify?: string[];
+            /** @description Id of the ticket of the plan that it belongs to, `TKT-NNN`. */
+            parent_ticket?: string;
+            /** @description How much it matters. */
+            priority?: components["schemas"]["Priority"];
+            /** @description Ids of the requirements it serves. */
+            requirements_addressed?: string[];
+            /** @description 1 to 200 characters. */
+            title?: string;
+            /** @description Kind of work. */
+            type?: string;
         };
         /**
          * @description Body of `PATCH /projects/{project_id}`: what is left out stays as it is.
@@ -9017,6 +10664,16 @@ export interface components {
             /** @description What is begun for it by itself from now on, while nothing is. */
             workflow_mode?: components["schemas"]["WorkflowMode"];
         };
+        /**
+         * @description Body of `POST /tickets/{ticket_id}/update-context`.
+         * @example {
+         *       "phase_id": "PHASE_IMPLEMENTATION"
+         *     }
+         */
+        UpdateTicketContext: {
+            /** @description The phase whose tasks are looked at. */
+            phase_id: components["schemas"]["TicketPhase"];
+        };
         /** @description What was taken in. `POST /projects/{project_id}/repository/bundle`. */
         UploadedCommitView: {
             /**
@@ -9045,6 +10702,8 @@ export interface components {
             /** @description Tasks whose work waits to be looked at, and what is looked at now: the oldest first. */
             tasks: components["schemas"]["TaskView"][];
         };
+        /** @enum {string} */
+        VerificationStatus: "unverified" | "verified" | "disputed";
         /** @description An account that waits to be let in. `GET /auth/waitlist`. */
         WaitingAccountView: {
             /** @description Their mail address. */
@@ -9103,8 +10762,54 @@ export interface components {
         };
         /** @enum {string} */
         WorkEvidence: "proven" | "checked_not_proven";
+        /**
+         * @description What a ticket asks of its result. `GET` and `PUT /workflows/{workflow_id}/result-criteria`.
+         * @example {
+         *       "on_result_found": "stop_all",
+         *       "result_criteria": [
+         *         "10,000 todos are exported within a second"
+         *       ]
+         *     }
+         */
+        WorkflowCriteria: {
+            /** @description What follows when one does. */
+            on_result_found: components["schemas"]["OnResultFound"];
+            /** @description What it has to meet, in words: 1 to 20 of at most 500 characters. */
+            result_criteria: string[];
+        };
         /** @enum {string} */
         WorkflowMode: "quick" | "spec_driven";
+        /** Format: uuid */
+        WorkflowResultId: string;
+        /** @enum {string} */
+        WorkflowResultStatus: "pending_validation" | "validated" | "rejected";
+        /** @description What somebody says came of a ticket. `GET /workflows/{workflow_id}/results`. */
+        WorkflowResultView: {
+            /** @description When it was submitted. */
+            created_at: components["schemas"]["ApiTime"];
+            /** @description What it is to meet. */
+            criteria: string[];
+            /** @description What they said. */
+            feedback?: string | null;
+            /** @description Row id of the result. */
+            id: components["schemas"]["WorkflowResultId"];
+            judged_at?: components["schemas"]["ApiTime"] | null;
+            judged_by_id?: components["schemas"]["UserId"] | null;
+            /** @description The text, in Markdown. */
+            markdown: string;
+            /** @description Its project. */
+            project_id: components["schemas"]["ProjectId"];
+            /** @description Whether it does. */
+            status: components["schemas"]["WorkflowResultStatus"];
+            /** @description Who submitted it. */
+            submitted_by: components["schemas"]["ActorView"];
+            /** @description One line about it. */
+            summary: string;
+            /** @description The criteria that it does not meet. */
+            unmet_criteria: string[];
+            /** @description The ticket. */
+            workflow_id: components["schemas"]["TicketId"];
+        };
         /** @enum {string} */
         WorkingStatus: "active" | "paused" | "completed";
         /**
@@ -9154,6 +10859,168 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "origin_refused",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_organization_agents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation, where the caller is.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationAgentStats"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -9428,6 +11295,758 @@ export interface operations {
             };
         };
     };
+    get_bus_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it does. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventBusStatus"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    probe_event_bus: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventBusProbe"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_services_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How they do. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServicesHealth"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_initial_tasks: {
+        parameters: {
+            query?: {
+                /** @description The project; without one, what every project begins with. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The phases in their order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_PhaseInitialTasks"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_phase_progression: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it does. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhaseProgressionStatus"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_status: {
         parameters: {
             query?: never;
@@ -9490,6 +12109,852 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_pending_tasks: {
+        parameters: {
+            query?: {
+                /** @description Those of this project; of any of them, when it is repeated. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tasks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_QueuedTaskView"];
+                };
+            };
+            /** @description `conflicting_credentials`, `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_running_tasks: {
+        parameters: {
+            query?: {
+                /** @description Those of this project; of any of them, when it is repeated. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation, where the caller is.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tasks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_QueuedTaskView"];
+                };
+            };
+            /** @description `conflicting_credentials`, `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_task_stats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentTaskStats"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_phase_gates: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The gate. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhaseGateStatus"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_phase_tasks: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The phases that have tasks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_PhaseTasks"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -10388,6 +13853,240 @@ export interface operations {
             };
         };
     };
+    update_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the attempt.
+                 * @example 01930000-0000-7000-8000-00000000000b
+                 */
+                agent_id: components["schemas"]["AttemptId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateAgent"];
+            };
+        };
+        responses: {
+            /** @description The agent as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_agent_health: {
         parameters: {
             query?: never;
@@ -10556,9 +14255,9 @@ export interface operations {
                 /** @description Those of this project; of any of them, when it is repeated. */
                 project_id?: components["schemas"]["ProjectId"][];
                 /** @description Those of this kind; of any of them, when it is repeated. */
-                kind?: ("ticket" | "spec_requirements" | "spec_design")[];
+                kind?: ("ticket" | "spec_requirements" | "spec_design" | "phase_gate" | "question" | "repository_trust")[];
                 /** @description Those in this state; in any of them, when it is repeated. */
-                state?: ("pending" | "approved" | "rejected" | "timed_out" | "withdrawn")[];
+                state?: ("pending" | "approved" | "rejected" | "answered" | "timed_out" | "withdrawn")[];
                 /** @description Rows of the page at most; 50 where it is absent. */
                 limit?: number;
                 /** @description `next_cursor` of the page before, with the filters and the order of that page. */
@@ -18598,6 +22297,1439 @@ export interface operations {
                 };
             };
             /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    send_thread_message: {
+        parameters: {
+            query?: {
+                /** @description The project of the thread, for keys of one project. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendThreadMessage"];
+            };
+        };
+        responses: {
+            /** @description The message. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadMessageView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `task_is_over`, `thread_closed`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_thread_message: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the message.
+                 * @example 01930000-0000-7000-8000-00000000000f
+                 */
+                message_id: components["schemas"]["ThreadMessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadMessageView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_threads: {
+        parameters: {
+            query?: {
+                /** @description Those of this project; of any of them, when it is repeated. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Those about this ticket, by row id; about any of them, when it is repeated. */
+                for_ticket?: components["schemas"]["TicketId"][];
+                /** @description Those in which the agent of this task takes part, by row id; of any of them, when it is repeated. */
+                with_agent?: components["schemas"]["TaskId"][];
+                /** @description Those in which this person takes part; any of them, when it is repeated. */
+                with_user?: components["schemas"]["UserId"][];
+                /** @description Those in this state; in any of them, when it is repeated. */
+                status?: ("active" | "resolved" | "expired")[];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of threads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_ThreadView"];
+                };
+            };
+            /** @description `conflicting_credentials`, `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    open_thread: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenThread"];
+            };
+        };
+        responses: {
+            /** @description The thread, which was open already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadView"];
+                };
+            };
+            /** @description The thread. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `task_is_over`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_thread: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the thread.
+                 * @example 01930000-0000-7000-8000-00000000000e
+                 */
+                thread_id: components["schemas"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The thread. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    close_thread: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the thread.
+                 * @example 01930000-0000-7000-8000-00000000000e
+                 */
+                thread_id: components["schemas"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The thread as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `thread_closed`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "thread_closed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_thread_messages: {
+        parameters: {
+            query?: {
+                /** @description Whether those alone are listed that are for the caller and that they have yet to read. */
+                unread?: boolean;
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description `created_at`, or `-created_at` where the newest comes first. */
+                sort?: string;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the thread.
+                 * @example 01930000-0000-7000-8000-00000000000e
+                 */
+                thread_id: components["schemas"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of messages. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_ThreadMessageView"];
+                };
+            };
+            /** @description `conflicting_credentials`, `invalid_cursor` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -32659,6 +37791,240 @@ export interface operations {
             };
         };
     };
+    report_task_result: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportTaskResult"];
+            };
+        };
+        responses: {
+            /** @description The result. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskResultView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `quota_exceeded`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     resolve_reference: {
         parameters: {
             query: {
@@ -32778,6 +38144,216 @@ export interface operations {
                 };
             };
             /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    clear_tracked_sandboxes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many there were. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClearedSandboxes"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `csrf_refused`, `origin_refused`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -36092,6 +41668,246 @@ export interface operations {
             };
         };
     };
+    answer_questions: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerQuestions"];
+            };
+        };
+        responses: {
+            /** @description The questions as they are then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     approve_design: {
         parameters: {
             query?: {
@@ -39068,6 +44884,428 @@ export interface operations {
             };
         };
     };
+    link_tickets: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpecTicketList"];
+            };
+        };
+        responses: {
+            /** @description The tickets that have to do with it then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_LinkedTicketView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_linked_tickets: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tickets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_LinkedTicketView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_phase_data: {
         parameters: {
             query?: {
@@ -41854,6 +48092,740 @@ export interface operations {
             };
         };
     };
+    create_planned_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreatePlannedTask"];
+            };
+        };
+        responses: {
+            /** @description The spec as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpecView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `refused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_planned_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+                /**
+                 * @description Id of the task in the plan, `TSK-NNN`.
+                 * @example TSK-001
+                 */
+                planned_task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The spec as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpecView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `refused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    update_planned_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+                /**
+                 * @description Id of the task in the plan, `TSK-NNN`.
+                 * @example TSK-001
+                 */
+                planned_task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdatePlannedTask"];
+            };
+        };
+        responses: {
+            /** @description The spec as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpecView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `refused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     trace_spec: {
         parameters: {
             query?: {
@@ -41959,6 +48931,246 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    unlink_tickets: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpecTicketList"];
+            };
+        };
+        responses: {
+            /** @description The tickets that have to do with it then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_LinkedTicketView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -42842,6 +50054,474 @@ export interface operations {
             };
         };
     };
+    submit_workflow_result: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubmitWorkflowResult"];
+            };
+        };
+        responses: {
+            /** @description The result. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkflowResultView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `no_result_criteria`, `invalid_transition`, `quota_exceeded`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    judge_result: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JudgeResult"];
+            };
+        };
+        responses: {
+            /** @description The result as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgedResult"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_transition",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_tasks: {
         parameters: {
             query?: {
@@ -42982,6 +50662,251 @@ export interface operations {
                 };
             };
             /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTask"];
+            };
+        };
+        responses: {
+            /** @description The task. */
+            201: {
+                headers: {
+                    /** @description Where the task is. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            /** @description The ticket, whose first task comes by itself. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `refused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -46553,6 +54478,446 @@ export interface operations {
             };
         };
     };
+    register_conversation: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterConversation"];
+            };
+        };
+        responses: {
+            /** @description The agent as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_task_results: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of results. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TaskResultView"];
+                };
+            };
+            /** @description `conflicting_credentials`, `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     retry_task: {
         parameters: {
             query?: {
@@ -48296,6 +56661,219 @@ export interface operations {
             };
         };
     };
+    detect_blocking: {
+        parameters: {
+            query?: {
+                /** @description Those of this project; of any of them, when it is repeated. */
+                project_id?: components["schemas"]["ProjectId"][];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectedBlocking"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_tickets_alias: {
         parameters: {
             query?: {
@@ -49347,6 +57925,246 @@ export interface operations {
             };
         };
     };
+    attach_artifact: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttachArtifact"];
+            };
+        };
+        responses: {
+            /** @description The artifact. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhaseArtifactView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     block_ticket: {
         parameters: {
             query?: {
@@ -49892,6 +58710,225 @@ export interface operations {
                 };
             };
             /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    check_phase_completion: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The move, made or not. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPhaseMove"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `wip_limit_exceeded`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -51048,6 +60085,188 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_ticket_context: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The context. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketContextView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -54354,6 +63573,465 @@ export interface operations {
             };
         };
     };
+    update_ticket_context: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateTicketContext"];
+            };
+        };
+        responses: {
+            /** @description The context as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketContextView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    validate_ticket_gate: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the gate says. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GateResultView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_trust: {
         parameters: {
             query: {
@@ -54829,6 +64507,625 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_result_criteria: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The criteria. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkflowCriteria"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_result_criteria: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkflowCriteria"];
+            };
+        };
+        responses: {
+            /** @description The criteria. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkflowCriteria"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_workflow_results: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of results. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_WorkflowResultView"];
+                };
+            };
+            /** @description `conflicting_credentials`, `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
