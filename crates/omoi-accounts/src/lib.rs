@@ -4,6 +4,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod audit;
+pub mod brought_keys;
 pub mod browser_cookie;
 pub mod commands;
 pub mod context;
@@ -21,6 +22,8 @@ pub mod password_pool;
 pub mod provider_options;
 pub mod providers;
 pub mod reach;
+mod refusal_audit;
 pub mod refresh_token;
+pub mod sealed_secret;
 pub mod secret_token;
 pub mod share_token;

@@ -384,6 +384,11 @@ impl Tenant {
         self.scope.org
     }
 
+    /// Who the changes are made for.
+    pub fn scope_actor(&self) -> Actor {
+        self.scope.actor
+    }
+
     /// The same organisation for another actor.
     #[must_use]
     pub fn acting_as(&self, actor: Actor) -> Self {

@@ -5,7 +5,7 @@ use omoi_domain::access::role::SystemRole;
 use omoi_domain::access::role_chain::RolePower;
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
-use omoi_domain::id::UserId;
+use omoi_domain::id::{OrgId, UserId};
 use omoi_store::memberships::Membership;
 use omoi_store::{
     Tx, api_keys, mail_intents, memberships, one_time_tokens, sessions, user_identities, users,
@@ -27,6 +27,14 @@ const ERASED_NAME: &str = "deleted account";
 /// # Errors
 /// [`AccountError::LastOwner`] for the only owner of an organisation who can sign in, before anything is changed.
 pub async fn delete_account(context: &AccountContext, user: UserId) -> Result<(), AccountError> {
+    let platform = context.store.tenant(OrgId::PLATFORM);
+    let platform = platform.acting_as(Actor::User(user));
+    let refused = AuditAct::denied_to(AuditAction::AccountDeleted, user);
+    let done = leave_and_erase(context, user).await;
+    context.audit_refusal(&platform, refused, done).await
+}
+
+async fn leave_and_erase(context: &AccountContext, user: UserId) -> Result<(), AccountError> {
     let system = context.store.system();
     let list = async |tx: &mut Tx| -> Result<_, AccountError> {
         let all = memberships::list_of_user(tx, user).await?;

@@ -36,12 +36,12 @@ pub async fn grant_permission(
     if !GRANTED_PER_PROJECT.contains(draft.permission) {
         return Err(AccountError::NotGranted);
     }
-    if !by.power.permissions.contains(draft.permission) {
-        return Err(PrivilegeEscalation::Lacks(draft.permission).into());
-    }
     let tenant = context.store.tenant(by.org).acting_as(by.actor);
     let grant = async |tx: &mut Tx| -> Result<_, AccountError> {
         changeable_member(tx, by, draft.member).await?;
+        if !by.power.permissions.contains(draft.permission) {
+            return Err(PrivilegeEscalation::Lacks(draft.permission).into());
+        }
         projects::get(tx, draft.project).await?;
         let row = ProjectGrantRow {
             org_id: by.org,
@@ -54,7 +54,10 @@ pub async fn grant_permission(
         tx.record_act(granted.with_after(grant_facts(draft)));
         Ok(())
     };
-    context.write_membership(&tenant, grant).await
+    let refused =
+        AuditAct::denied_to(AuditAction::GrantAdded, draft.member).with_after(grant_facts(draft));
+    let done = context.write_membership(&tenant, grant).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 /// Takes such a permission back; whether it was there.
@@ -82,7 +85,10 @@ pub async fn revoke_grant(
         }
         Ok(is_removed)
     };
-    context.write_membership(&tenant, revoke).await
+    let refused =
+        AuditAct::denied_to(AuditAction::GrantRemoved, draft.member).with_after(grant_facts(draft));
+    let done = context.write_membership(&tenant, revoke).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 fn grant_facts(draft: GrantDraft) -> Value {

@@ -89,7 +89,10 @@ pub async fn invite_member(
         }
         Ok(invitation)
     };
-    let invitation = tenant.write(CrashPoint::AccountChanged, invite).await?;
+    let refused = AuditAct::denied_to(AuditAction::MemberInvited, by.org)
+        .with_after(json!({ "email": to.as_str(), "role_id": role.role_id() }));
+    let invited = tenant.write(CrashPoint::AccountChanged, invite).await;
+    let invitation = context.audit_refusal(&tenant, refused, invited).await?;
     context.mails.nudge();
     let token = (way == InvitationWay::Printed).then_some(fresh.secret);
     Ok(MadeInvitation { invitation, token })

@@ -77,7 +77,12 @@ pub async fn create_person_key(
             own = own.union_with(reach.role);
         }
     }
-    refuse_wider(&new.scopes, own)?;
+    let tenant = context.store.tenant(OrgId::PLATFORM);
+    let tenant = tenant.acting_as(Actor::User(user));
+    let refused = AuditAct::denied_to(AuditAction::ApiKeyCreated, user)
+        .with_after(json!({ "scopes": new.scopes }));
+    let is_within = refuse_wider(&new.scopes, own);
+    context.audit_refusal(&tenant, refused, is_within).await?;
     let kind = ApiKeyKind::Person;
     let fresh = FreshApiKey::draw_key(kind, &context.rng);
     let create = async |tx: &mut Tx| -> Result<_, AccountError> {
@@ -188,7 +193,11 @@ pub async fn create_organisation_key(
         tx.record_act(created_key(&key));
         Ok(key)
     };
-    let row = tenant.write(CrashPoint::AccountChanged, create).await?;
+    let refused = AuditAct::denied_to(AuditAction::ApiKeyCreated, by.org).with_after(json!({
+        "scopes": new.scopes, "project_id": project, "role_id": role.map(MemberRole::role_id),
+    }));
+    let made = tenant.write(CrashPoint::AccountChanged, create).await;
+    let row = context.audit_refusal(&tenant, refused, made).await?;
     let key = fresh.key;
     Ok(MadeApiKey { key, row })
 }
@@ -266,7 +275,9 @@ pub async fn revoke_organisation_key(
         }
         Ok(is_revoked)
     };
-    context.write_membership(&tenant, revoke).await
+    let refused = AuditAct::denied_to(AuditAction::ApiKeyRevoked, id);
+    let done = context.write_membership(&tenant, revoke).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 fn created_key(key: &ApiKey) -> AuditAct {

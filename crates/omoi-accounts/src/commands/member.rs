@@ -55,7 +55,10 @@ pub async fn add_member(
         may_give(by.power, role_power(tx, role).await?)?;
         Ok(join_organisation(tx, by.org, user, role).await?)
     };
-    context.write_membership(&tenant, add).await
+    let refused = AuditAct::denied_to(AuditAction::MemberAdded, user)
+        .with_after(json!({ "role_id": role.role_id() }));
+    let done = context.write_membership(&tenant, add).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 /// Somebody with an account, made a member by one who knows them.
@@ -140,7 +143,10 @@ pub async fn set_member_role(
         tx.record_act(changed.with_after(json!({ "role_id": role.role_id() })));
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
-    context.write_membership(&tenant, set).await
+    let refused = AuditAct::denied_to(AuditAction::MemberRoleChanged, id)
+        .with_after(json!({ "role_id": role.role_id() }));
+    let done = context.write_membership(&tenant, set).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 /// Removes a member, with the invitations that they made. Their keys reach nothing here from then on.
@@ -163,7 +169,9 @@ pub async fn remove_member(
         tx.record_act(removed.with_before(member_facts(&member)));
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
-    context.write_membership(&tenant, remove).await
+    let refused = AuditAct::denied_to(AuditAction::MemberRemoved, id);
+    let done = context.write_membership(&tenant, remove).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 pub(super) async fn join_organisation(

@@ -72,7 +72,10 @@ pub async fn create_role(
         tx.record_act(created.with_after(role_facts(&role)));
         Ok(role)
     };
-    context.write_membership(&tenant, create).await
+    let refused =
+        AuditAct::denied_to(AuditAction::RoleCreated, by.org).with_after(draft_facts(&draft));
+    let done = context.write_membership(&tenant, create).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 /// Changes a role, for everybody who has it.
@@ -109,7 +112,10 @@ pub async fn update_role(
         tx.record_act(updated.with_after(role_facts(&role)));
         Ok(role)
     };
-    context.write_membership(&tenant, update).await
+    let refused =
+        AuditAct::denied_to(AuditAction::RoleUpdated, id).with_after(draft_facts(&change.draft));
+    let done = context.write_membership(&tenant, update).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 /// A change of a role.
@@ -146,7 +152,9 @@ pub async fn delete_role(
         tx.record_act(deleted.with_before(role_facts(&role)));
         Ok(())
     };
-    context.write_membership(&tenant, delete).await
+    let refused = AuditAct::denied_to(AuditAction::RoleDeleted, id);
+    let done = context.write_membership(&tenant, delete).await;
+    context.audit_refusal(&tenant, refused, done).await
 }
 
 impl RoleDraft {
@@ -193,6 +201,12 @@ fn power_among(all: &[RoleRow], id: RoleId) -> Result<RolePower, AccountError> {
         })
         .collect();
     Ok(RolePower::of_role(MemberRole::Custom(id), &custom)?)
+}
+
+fn draft_facts(draft: &RoleDraft) -> Value {
+    json!({
+        "name": draft.name, "permissions": draft.permissions, "inherits_from": draft.inherits_from,
+    })
 }
 
 fn role_facts(role: &RoleRow) -> Value {

@@ -2,7 +2,7 @@
 
 use omoi_domain::access::refresh::SessionEnd;
 use omoi_domain::audit::{AuditAct, AuditAction};
-use omoi_domain::id::{SignInSessionId, UserId};
+use omoi_domain::id::{OrgId, SignInSessionId, UserId};
 use omoi_store::{Tx, memberships, sessions, users};
 use serde_json::json;
 
@@ -97,7 +97,10 @@ pub async fn set_user_active(
         tx.record_act(AuditAct::done_to(action, user));
         Ok(())
     };
-    context.write_revocation(set).await
+    let platform = context.store.tenant(OrgId::PLATFORM);
+    let refused = AuditAct::denied_to(AuditAction::AccountDisabled, user);
+    let done = context.write_revocation(set).await;
+    context.audit_refusal(&platform, refused, done).await
 }
 
 /// Refuses for the only owner who can sign in of one of their organisations, whose members it locks.

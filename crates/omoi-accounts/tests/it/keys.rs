@@ -26,7 +26,7 @@ both!(
     a_key_is_good_where_its_use_cannot_be_noted,
 );
 
-fn new_key(scopes: &[&str], days: Option<u32>) -> NewApiKey {
+pub(crate) fn new_key(scopes: &[&str], days: Option<u32>) -> NewApiKey {
     NewApiKey {
         name: "ci".to_owned(),
         scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),

@@ -33,6 +33,8 @@ mod mails;
 mod members;
 mod organisations;
 mod passwords;
+mod provider_keys;
+mod refusals;
 mod registration;
 mod roles;
 mod sessions;

@@ -38,7 +38,7 @@ both!(
 
 const ORG: OrgId = OrgId::LOCAL;
 
-fn draft(name: &str, permissions: &[&str]) -> RoleDraft {
+pub(crate) fn draft(name: &str, permissions: &[&str]) -> RoleDraft {
     RoleDraft {
         name: name.to_owned(),
         description: None,

@@ -486,14 +486,14 @@ async fn note_denial(
         ErrorCode::Forbidden | ErrorCode::InsufficientScope
     );
     let accounts = &surface.accounts;
-    let now = surface.parts.clock.now();
-    if !is_denial || !accounts.denials.count_denial(holder.actor, now) {
+    let (action, now) = (AuditAction::PermissionDenied, surface.parts.clock.now());
+    if !is_denial || !accounts.denials.count_denial(holder.actor, action, now) {
         return;
     }
     let store = accounts
         .store
         .for_request(request_origin(parts, Some(holder), &surface.site));
-    let denied = AuditAct::denied_to(AuditAction::PermissionDenied, org);
+    let denied = AuditAct::denied_to(action, org);
     let denied = denied.with_after(json!({ "permission": refused.lacking_permission() }));
     // The refusal stands whether or not it can be told of.
     if let Err(error) = record_act(&store, org, denied).await {

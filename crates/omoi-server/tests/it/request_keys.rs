@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use omoi_domain::access::role::SystemRole;
+use omoi_domain::audit::{AuditAction, AuditOutcome};
 use omoi_domain::event::EventKind;
 use omoi_domain::id::OrgId;
 use omoi_domain::task::TaskStatus;
-use omoi_store::events;
+use omoi_store::{audit_log, events};
 use omoi_testkit::raw_connection::RawConnection;
 
 use crate::sign_in_desk::{PASSWORD, SignInDesk};
@@ -21,6 +22,7 @@ both!(
     an_answer_is_given_again_as_it_was,
     what_was_done_is_answered_from_the_rows_where_its_answer_is_lost,
     a_refusal_frees_the_key_and_a_secret_is_told_once,
+    a_refusal_that_the_audit_log_tells_of_frees_the_key,
 );
 
 const ADA: &str = "ada@example.org";
@@ -230,5 +232,64 @@ async fn a_refusal_frees_the_key_and_a_secret_is_told_once(desk: SignInDesk) {
     for told in [&made, &issued] {
         let key = told.body["key"].as_str().unwrap();
         assert!(!kept.contains(key), "a secret was kept");
+    }
+}
+
+/// How many refusals of `action` the audit log of `org` tells of.
+async fn n_denied(desk: &SignInDesk, org: OrgId, action: AuditAction) -> usize {
+    let rows = desk.accounts.store.tenant(org);
+    let told = rows.read(async |tx| audit_log::entries_after(tx, 0).await);
+    let is_denied = |entry: &&audit_log::AuditEntry| {
+        entry.action == action && entry.outcome == AuditOutcome::Denied
+    };
+    told.await.unwrap().iter().filter(is_denied).count()
+}
+
+struct NamedEscalation {
+    path: String,
+    body: Value,
+    /// Whose log tells of it, and as what.
+    log: OrgId,
+    action: AuditAction,
+    /// Roles without and with the right to do it.
+    too_low: &'static str,
+    enough: &'static str,
+}
+
+async fn a_refusal_that_the_audit_log_tells_of_frees_the_key(desk: SignInDesk) {
+    let ada = Sender::in_role(&desk, ADA, SystemRole::Admin).await;
+    let cases = [
+        NamedEscalation {
+            path: format!("/organizations/{}/roles", OrgId::LOCAL),
+            body: json!({ "name": "Closer", "permissions": ["org:delete"] }),
+            log: OrgId::LOCAL,
+            action: AuditAction::RoleCreated,
+            too_low: "admin",
+            enough: "owner",
+        },
+        NamedEscalation {
+            path: "/auth/api-keys".to_owned(),
+            body: json!({ "name": "ci", "scopes": ["ticket:write"], "expires_in_days": 1 }),
+            log: OrgId::PLATFORM,
+            action: AuditAction::ApiKeyCreated,
+            too_low: "viewer",
+            enough: "member",
+        },
+    ];
+    let mut conn = RawConnection::open(desk.test.database_url()).await.unwrap();
+    for case in cases {
+        for (role, is_enough) in [(case.too_low, false), (case.enough, true)] {
+            conn.execute(&format!("update memberships set role = '{role}'"))
+                .await
+                .unwrap();
+            desk.test.advance_clock(6);
+            let said = ada.post(&case.path, "named", case.body.clone()).await;
+            // It was not done: with the right to do it, the same request does it.
+            match is_enough {
+                true => assert_eq!((said.status, said.is_replayed()), (201, false), "{role}"),
+                false => assert_eq!(said.code(), (403, "privilege_escalation"), "{role}"),
+            }
+            assert_eq!(n_denied(&desk, case.log, case.action).await, 1, "{role}");
+        }
     }
 }
