@@ -2,7 +2,7 @@
 
 use omoi_domain::id::ProjectId;
 use omoi_git::object::ObjectId;
-use omoi_protocol::api::{LaunchProjectSpec, LaunchSpec};
+use omoi_protocol::api::LaunchProjectSpec;
 use omoi_store::Tenant;
 use omoi_store::specs::Spec;
 
@@ -56,19 +56,4 @@ pub async fn create_uploaded_spec(
         request,
     };
     begin_on(policy, reader, tenant, asked).await
-}
-
-impl SpecRequest {
-    /// What `launch` asks for, wherever the repository is that it is about.
-    pub(super) fn of_launch(launch: LaunchSpec) -> Self {
-        Self {
-            idea: launch.idea,
-            auto_start: launch.auto_start,
-            spec_files: launch.spec_files,
-            suite: launch.suite,
-            accept_red: launch.accept_red,
-            agent: launch.agent,
-            require_approval_gates: launch.require_approval_gates,
-        }
-    }
 }
