@@ -186,7 +186,7 @@ pub enum RefKind {
 }
 
 impl RefKind {
-    const fn prefix(self) -> &'static str {
+    pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Spec => "SPEC",
             Self::Ticket => "TKT",

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::id::HumanRef;
+
 /// Words kept of one text, at most: what comes after is not found.
 pub const WORDS_MAX: usize = 5_000;
 /// Characters of a word, at most: what is longer is a hash or an encoded file.
@@ -19,9 +21,12 @@ const EXCERPT_CHARS_MAX: usize = 240;
 const EXCERPT_CHARS_BEFORE: usize = 80;
 /// Words of a query, at most.
 const QUERY_WORDS_MAX: usize = 16;
+/// Ends the word of a reference, so that the beginning `tkt1ref` is not one of `tkt12ref`.
+const REFERENCE_END: &str = "ref";
 
 /// Words that `text` is found by, in the order of the alphabet with a blank between them: each word in lower case
-/// without the signs inside it, its parts between signs and capitals, and neighbouring parts joined.
+/// without the signs inside it, its parts between signs and capitals, and neighbouring parts joined. A reference such as
+/// `TKT-12` is one word more, however many zeros it is written with.
 pub fn index_words(text: &str) -> String {
     let mut words = BTreeSet::new();
     let normal: String = text.nfkc().collect();
@@ -35,7 +40,7 @@ pub fn index_words(text: &str) -> String {
     words.join(" ")
 }
 
-/// What a text must have all of to be found: beginnings of words.
+/// What a text must have all of to be found: beginnings of words, and references whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchQuery(Vec<String>);
 
@@ -43,7 +48,8 @@ impl SearchQuery {
     /// The query in `text`; none where it holds no word.
     pub fn parse(text: &str) -> Option<Self> {
         let normal: String = text.nfkc().collect();
-        let words = tokens_of(&normal).map(joined_word);
+        let words = tokens_of(&normal);
+        let words = words.map(|token| reference_word(token).unwrap_or_else(|| joined_word(token)));
         let mut words: Vec<String> = words.filter(|word| !word.is_empty()).collect();
         words.truncate(QUERY_WORDS_MAX);
         words.dedup();
@@ -116,8 +122,17 @@ fn joined_word(token: &str) -> String {
     lower.take(WORD_CHARS_MAX).collect()
 }
 
+/// The word of a reference such as `TKT-12`.
+fn reference_word(token: &str) -> Option<String> {
+    let bare = token.trim_matches(|c: char| !c.is_alphanumeric());
+    let HumanRef { kind, number } = bare.parse().ok()?;
+    let prefix = kind.prefix().to_lowercase();
+    Some(format!("{prefix}{number}{REFERENCE_END}"))
+}
+
 fn add_words(token: &str, words: &mut BTreeSet<String>) {
     words.insert(joined_word(token));
+    words.extend(reference_word(token));
     let parts = parts_of(token);
     for start in 0..parts.len() {
         for n_joined in 1..=JOINED_PARTS_MAX {
@@ -165,6 +180,19 @@ mod tests {
             .split(' ')
             .map(ToOwned::to_owned)
             .collect()
+    }
+
+    #[test]
+    fn a_reference_finds_its_own_number_alone() {
+        let is_found =
+            |query: &str, text: &str| SearchQuery::parse(query).unwrap().is_found_in(text);
+        for query in ["TKT-12", "tkt-012", "TKT-12.", "12"] {
+            assert!(is_found(query, "TKT-012 Add tags"), "{query}");
+            assert!(is_found(query, "fixes tkt-12, then more"), "{query}");
+        }
+        for query in ["TKT-1", "TKT-120", "TSK-12", "SPEC-12"] {
+            assert!(!is_found(query, "TKT-012 Add tags"), "{query}");
+        }
     }
 
     #[test]

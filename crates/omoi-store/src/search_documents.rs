@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** whatever writes such a text writes its document in the same transaction.
 
-use omoi_domain::id::{ProjectId, TicketId};
+use omoi_domain::id::{HumanRef, ProjectId, TicketId};
 use omoi_domain::search_kind::SearchKind;
 use omoi_domain::search_words::{SearchQuery, index_words};
 use omoi_domain::time::Timestamp;
@@ -57,12 +57,14 @@ struct IndexedText<'a> {
     row_id: Uuid,
     project_id: ProjectId,
     kind: SearchKind,
+    /// What people call the row; none of a comment.
+    reference: Option<HumanRef>,
     title: &'a str,
     body: &'a str,
     ticket_id: Option<TicketId>,
 }
 
-/// Has a spec found by its title and the request.
+/// Has a spec found by its reference, title and the request.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -71,6 +73,7 @@ pub async fn index_spec(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
         row_id: spec.id.as_uuid(),
         project_id: spec.project_id,
         kind: SearchKind::Spec,
+        reference: Some(HumanRef::spec(spec.number)),
         title: &spec.title,
         body: &spec.original_request,
         ticket_id: None,
@@ -78,7 +81,7 @@ pub async fn index_spec(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
     index_text(tx, text).await
 }
 
-/// Has a ticket found by its title and description.
+/// Has a ticket found by its reference, title and description.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -87,6 +90,7 @@ pub async fn index_ticket(tx: &mut Tx, ticket: &Ticket) -> Result<(), StoreError
         row_id: ticket.id.as_uuid(),
         project_id: ticket.project_id,
         kind: SearchKind::Ticket,
+        reference: Some(HumanRef::ticket(ticket.number)),
         title: &ticket.title,
         body: &ticket.description,
         ticket_id: None,
@@ -94,7 +98,7 @@ pub async fn index_ticket(tx: &mut Tx, ticket: &Ticket) -> Result<(), StoreError
     index_text(tx, text).await
 }
 
-/// Has a task found by its title and description.
+/// Has a task found by its reference, title and description.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -103,6 +107,7 @@ pub async fn index_task(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
         row_id: task.id.as_uuid(),
         project_id: task.project_id,
         kind: SearchKind::Task,
+        reference: Some(HumanRef::task(task.number)),
         title: &task.title,
         body: &task.description,
         ticket_id: None,
@@ -123,6 +128,7 @@ pub async fn index_comment(tx: &mut Tx, comment: &Comment) -> Result<(), StoreEr
         row_id: comment.id.as_uuid(),
         project_id: comment.project_id,
         kind: SearchKind::Comment,
+        reference: None,
         title: "",
         body: &comment.content,
         ticket_id: Some(comment.ticket_id),
@@ -135,20 +141,22 @@ async fn index_text(tx: &mut Tx, text: IndexedText<'_>) -> Result<(), StoreError
         row_id,
         project_id,
         kind,
+        reference,
         title,
         body,
         ticket_id,
     } = text;
-    let words = index_words(&format!("{title}\n{body}"));
+    let words = index_words(&format!("{}\n{body}", named_title(reference, title)));
     let now = tx.now();
-    let sql = "insert into search_documents (org_id, row_id, project_id, kind, title, body, words, ticket_id, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    let sql = "insert into search_documents (org_id, row_id, project_id, kind, number, title, body, words, ticket_id, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict (row_id) do update set
             title = excluded.title, body = excluded.body, words = excluded.words, updated_at = excluded.updated_at";
     let args = args![
         row_id,
         project_id,
         kind,
+        reference.map(|reference| reference.number),
         title.to_owned(),
         body.to_owned(),
         words,
@@ -158,7 +166,25 @@ async fn index_text(tx: &mut Tx, text: IndexedText<'_>) -> Result<(), StoreError
     tx.execute(sql, args).await.map(drop)
 }
 
-/// Texts that have all of the query: first those that have it in their title, then the last changed ones. Of very many
+/// A title behind what people call its row, such as `TKT-012`.
+fn named_title(reference: Option<HumanRef>, title: &str) -> String {
+    reference.map_or_else(
+        || title.to_owned(),
+        |reference| format!("{reference} {title}"),
+    )
+}
+
+/// What people call a row of `kind`; none of a comment.
+fn reference_of(kind: SearchKind, number: i64) -> Option<HumanRef> {
+    match kind {
+        SearchKind::Spec => Some(HumanRef::spec(number)),
+        SearchKind::Ticket => Some(HumanRef::ticket(number)),
+        SearchKind::Task => Some(HumanRef::task(number)),
+        SearchKind::Comment => None,
+    }
+}
+
+/// Texts that have all of the query: first those that have it in their reference and title, then the last changed ones. Of very many
 /// only the last changed `CANDIDATES_MAX` are looked at.
 ///
 /// # Errors
@@ -174,7 +200,7 @@ pub async fn search_texts(
     let mut args = Args::default();
     args.push(&backend.match_query(filter.query.word_beginnings()))?;
     let mut sql = format!(
-        "select row_id, title from search_documents where org_id = $1 and {}",
+        "select row_id, kind, number, title from search_documents where org_id = $1 and {}",
         backend.match_condition("$2")
     );
     if let Some(project) = filter.project {
@@ -195,7 +221,11 @@ pub async fn search_texts(
     let rows = tx.built_rows(sql, args).await?;
     let mut candidates = Vec::with_capacity(rows.len());
     for row in &rows {
-        candidates.push((Uuid::read(row, "row_id")?, String::read(row, "title")?));
+        let kind = SearchKind::read(row, "kind")?;
+        let number = Option::<i64>::read(row, "number")?;
+        let reference = number.and_then(|number| reference_of(kind, number));
+        let title = named_title(reference, &String::read(row, "title")?);
+        candidates.push((Uuid::read(row, "row_id")?, title));
     }
     // Stable: within both halves the last changed ones stay first.
     candidates.sort_by_cached_key(|(_, title)| !filter.query.is_found_in(title));

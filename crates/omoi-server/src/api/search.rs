@@ -42,7 +42,8 @@ const QUERY_CHARS_MAX: usize = 500;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchText {
-    /// Words, each of which must begin a word of the text; signs between them mean nothing.
+    /// Words, each of which must begin a word of the text; signs between them mean nothing. A reference such as `TKT-12`
+    /// finds what it names first, then what mentions it.
     #[param(example = "tag", min_length = 1, max_length = 500)]
     q: String,
     /// What may be found; any of it, when it is repeated, and everything without it.

@@ -1,5 +1,6 @@
 //! The schema: one text for both databases, in which types are words that each fills in.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -244,6 +245,41 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "kept_names_and_acts",
         text: include_str!("../../migrations/0046_kept_names_and_acts.sql"),
     },
+    MigrationText {
+        version: 47,
+        name: "gate_receipts",
+        text: include_str!("../../migrations/0047_gate_receipts.sql"),
+    },
+    MigrationText {
+        version: 48,
+        name: "deploy_checks",
+        text: include_str!("../../migrations/0048_deploy_checks.sql"),
+    },
+    MigrationText {
+        version: 49,
+        name: "stalled_tickets",
+        text: include_str!("../../migrations/0049_stalled_tickets.sql"),
+    },
+    MigrationText {
+        version: 50,
+        name: "merge_conflicts",
+        text: include_str!("../../migrations/0050_merge_conflicts.sql"),
+    },
+    MigrationText {
+        version: 51,
+        name: "provider_keys",
+        text: include_str!("../../migrations/0051_provider_keys.sql"),
+    },
+    MigrationText {
+        version: 53,
+        name: "reference_indexes",
+        text: include_str!("../../migrations/0053_reference_indexes.sql"),
+    },
+    MigrationText {
+        version: 54,
+        name: "search_references",
+        text: include_str!("../../migrations/0054_search_references.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.
@@ -365,6 +401,15 @@ pub(crate) fn migrator(backend: Backend) -> &'static Migrator {
         Backend::Sqlite => &SQLITE,
         Backend::Postgres => &POSTGRES,
     }
+}
+
+/// A number for the schema that the migrations make: builds with the same migrations of `backend` give the same one.
+pub fn schema_digest(backend: Backend) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for migration in migrator(backend).iter() {
+        migration.checksum.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn migrations_of(backend: Backend) -> Migrator {

@@ -37,7 +37,7 @@ both!(
     plan_order_is_by_number_not_by_text,
 );
 
-async fn same<R: Row + PartialEq + std::fmt::Debug>(
+pub(crate) async fn same<R: Row + PartialEq + std::fmt::Debug>(
     tx: &mut Tx,
     rows: Vec<R>,
 ) -> Result<(), StoreError> {
@@ -92,6 +92,7 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
         let mut suite = samples::check(tx, &world.task, 2);
         suite.task_id = None;
         suite.base_exit = None;
+        suite.is_deploy = true;
         suite.kind = CheckKind::Suite;
         same::<Check>(tx, vec![check.clone(), suite.clone()]).await?;
         let receipt = samples::receipt(tx, &check, &bare);

@@ -13,7 +13,7 @@ use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     AttemptId, CheckId, CriterionId, MergeId, OrgId, ProjectId, ReceiptId, RequirementId,
 };
-use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::merge::{ConflictSide, IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::model_fallback::WorkModels;
 use omoi_domain::model_route::RouteName;
@@ -294,6 +294,7 @@ pub(crate) fn check(tx: &Tx, task: &Task, ordinal: i64) -> Check {
         files: Json(BTreeMap::from([("tests/ü.py".to_owned(), ODD.to_owned())])),
         timeout_s: 300,
         base_exit: Some(-1),
+        is_deploy: false,
     }
 }
 
@@ -345,6 +346,8 @@ pub(crate) fn merge(tx: &Tx, task: &Task) -> Merge {
         conflicts: Json(Vec::new()),
         forecast: Json(Vec::new()),
         resolve_task_id: None,
+        taken_side: None,
+        person_note: None,
         restarts: 0,
         error: None,
         lacks_environment: false,
@@ -365,6 +368,8 @@ pub(crate) fn full_merge(bare: &Merge) -> Merge {
         conflicts: Json(vec!["src/ü.py".to_owned()]),
         forecast: Json(vec![(3, 2), (-1, 0)]),
         resolve_task_id: Some(bare.task_id),
+        taken_side: Some(ConflictSide::Theirs),
+        person_note: odd(),
         restarts: u32::MAX,
         lacks_environment: true,
         error: odd(),
@@ -515,6 +520,7 @@ pub(crate) fn project(tx: &Tx, org: OrgId, path: &str) -> Project {
         description: Some(ODD.to_owned()),
         status: ProjectStatus::Archived,
         autonomous: false,
+        deploy_check: Some(ODD.to_owned()),
         next_spec_no: 4,
         next_ticket_no: 5,
         next_task_no: 6,

@@ -14,6 +14,7 @@ use crate::samples::World;
 both!(
     texts_are_found_by_their_words_as_they_are_now,
     titles_come_first_then_the_last_written,
+    a_reference_finds_its_row_then_what_mentions_it,
 );
 
 fn filter(query: &str, kinds: &[SearchKind]) -> SearchFilter {
@@ -137,5 +138,39 @@ async fn titles_come_first_then_the_last_written(bench: Bench) -> Result<(), Sto
     };
     let first = search_documents::search_texts(&mut tx, &first).await?;
     assert_eq!(first[0].row_id, ids[2]);
+    Ok(())
+}
+
+async fn a_reference_finds_its_row_then_what_mentions_it(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut ids = Vec::new();
+    for (number, description) in [
+        (12, "tags"),
+        (120, "tags"),
+        (13, "after tkt-12, before TKT-120"),
+    ] {
+        bench.advance(std::time::Duration::from_secs(1));
+        let ticket = commit(&bench.local, async |tx| {
+            let mut ticket = tickets::Ticket::in_backlog(tx, world.project.id, number);
+            ticket.title = "Work".to_owned();
+            ticket.description = description.to_owned();
+            tickets::insert(tx, &ticket).await?;
+            Ok(ticket)
+        });
+        ids.push(ticket.await?.id.as_uuid());
+    }
+    let mut tx = bench.local.begin_read().await?;
+    for (query, expected) in [
+        ("TKT-12", vec![ids[0], ids[2]]),
+        ("tkt-012", vec![ids[0], ids[2]]),
+        ("TKT-120 work", vec![ids[1], ids[2]]),
+        ("TKT-1200", vec![]),
+        ("TSK-001", vec![world.task.id.as_uuid()]),
+        ("SPEC-1", vec![world.spec.id.as_uuid()]),
+    ] {
+        let order = found(&mut tx, query).await?.into_iter();
+        let order: Vec<_> = order.map(|document| document.row_id).collect();
+        assert_eq!(order, expected, "{query}");
+    }
     Ok(())
 }
