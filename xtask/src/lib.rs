@@ -17,3 +17,4 @@ pub mod process;
 pub mod python_clients;
 pub mod registry_tools;
 pub mod servers;
+pub mod test_folder;

@@ -8,6 +8,7 @@ use anyhow::Result;
 use xtask::agents;
 use xtask::process::{self, command};
 use xtask::servers::{Server, mail, openid, postgres, redis};
+use xtask::test_folder::{self, TestFolder};
 
 use crate::{Outcome, setup};
 
@@ -67,6 +68,7 @@ pub(crate) struct TestServers {
     mail: Option<Server>,
     openid: Option<Server>,
     agents: Option<PathBuf>,
+    folder: TestFolder,
 }
 
 impl TestServers {
@@ -79,6 +81,7 @@ impl TestServers {
             mail: needed.mail.then(mail::start).transpose()?,
             openid: needed.openid.then(openid::start).transpose()?,
             agents: needed.agents.then(agents::folder).transpose()?,
+            folder: TestFolder::create()?,
         };
         if needed.postgres || needed.redis || needed.mail || needed.openid {
             let seconds = began.elapsed().as_secs_f64();
@@ -107,6 +110,6 @@ impl TestServers {
         if let Some(agents) = &self.agents {
             command.env(agents::FOLDER_VARIABLE, agents);
         }
-        command
+        command.env(test_folder::VARIABLE, self.folder.path())
     }
 }

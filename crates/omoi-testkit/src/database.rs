@@ -1,11 +1,11 @@
-//! An empty database for one test.
+//! A database for one test.
 
 use std::any::Any;
 use std::fmt;
 
-/// An empty database that only this test uses; dropping it removes it.
+/// A database that only this test uses; dropping it removes it.
 ///
-/// It holds no tables: the test migrates it through the store, like the program does.
+/// It has the newest schema and the rows that migrations write, or, for tests of the schema itself, nothing.
 pub struct TestDatabase {
     url: String,
     /// Removes the database when dropped.
@@ -34,22 +34,28 @@ impl fmt::Debug for TestDatabase {
     }
 }
 
-/// Runs each of the tests named, `async fn name(database: TestDatabase)`, on an empty database of either kind, as
-/// `on_sqlite::name` and `on_postgres::name`.
+/// Runs each of the tests named, `async fn name(database: TestDatabase)`, on a new database of either kind, as
+/// `on_sqlite::name` and `on_postgres::name`; after the word `empty:`, on one without any table.
 #[macro_export]
 macro_rules! on_both_databases {
-    ($($test:ident),+ $(,)?) => {
+    (empty: $($test:ident),+ $(,)?) => {
+        $crate::on_both_databases!(@ empty_database $($test)+);
+    };
+    (@ $make:ident $($test:ident)+) => {
         mod on_sqlite {
             $(#[tokio::test]
             async fn $test() {
-                super::$test($crate::sqlite::database()).await;
+                super::$test($crate::sqlite::$make()).await;
             })+
         }
         mod on_postgres {
             $(#[tokio::test]
             async fn $test() {
-                super::$test($crate::postgres::database()).await;
+                super::$test($crate::postgres::$make()).await;
             })+
         }
+    };
+    ($($test:ident),+ $(,)?) => {
+        $crate::on_both_databases!(@ database $($test)+);
     };
 }

@@ -12,6 +12,7 @@
 #[cfg(feature = "agent-programs")]
 pub mod agent_programs;
 pub mod agent_tasks;
+pub mod audited;
 pub mod blocking;
 pub mod browser;
 pub mod crash_points;
@@ -27,6 +28,7 @@ pub mod invariant;
 #[cfg(feature = "deployment")]
 pub mod kept_log;
 pub mod mail_sink;
+mod migrated;
 pub mod openid_provider;
 pub mod organisations;
 pub mod package_clients;

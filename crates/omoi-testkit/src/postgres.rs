@@ -1,26 +1,37 @@
 //! PostgreSQL databases for tests.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use anyhow::Result;
+use omoi_store::dialect::{Backend, schema_digest};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use xtask::servers::postgres;
 
 use crate::database::TestDatabase;
+use crate::migrated::make_schema;
 use crate::raw_connection::RawConnection;
 use crate::server::SharedServer;
 
 static SERVER: SharedServer = SharedServer::new(postgres::URL_VARIABLE, postgres::start);
 
-/// A database of its own on the server of this run.
+/// A database of its own on the server of this run, with the newest schema.
 ///
 /// # Panics
 /// When there is no server, with the package to install.
 pub fn database() -> TestDatabase {
-    let name = unique_name();
-    execute_statement(format!("create database {name} template template0"));
-    TestDatabase::new(database_address(&name), DatabaseGuard { name })
+    static MIGRATED: OnceLock<String> = OnceLock::new();
+    made_from(MIGRATED.get_or_init(migrated_database))
+}
+
+/// The same without any table.
+///
+/// # Panics
+/// When there is no server, with the package to install.
+pub fn empty_database() -> TestDatabase {
+    made_from("template0")
 }
 
 /// A database with everything in `original`, which nothing may be connected to.
@@ -28,9 +39,39 @@ pub fn database() -> TestDatabase {
 /// # Panics
 /// When there is no server, or something is connected to `original`.
 pub fn copy_of(original: &TestDatabase) -> TestDatabase {
-    let (name, template) = (unique_name(), name_of(original.url()));
+    made_from(name_of(original.url()))
+}
+
+fn made_from(template: &str) -> TestDatabase {
+    let name = unique_name();
     execute_statement(format!("create database {name} template {template}"));
     TestDatabase::new(database_address(&name), DatabaseGuard { name })
+}
+
+/// The database with the newest schema that all tests of the server copy; the first one makes it.
+fn migrated_database() -> String {
+    let name = format!("migrated_{:x}", schema_digest(Backend::Postgres));
+    let made = name.clone();
+    on_server(async move |server| {
+        // Others wait here until it is made; the lock goes with the connection.
+        let lock = sqlx::raw_sql("select pg_advisory_lock(7261)");
+        lock.execute(&mut *server).await?;
+        let found = sqlx::query_scalar("select count(*) from pg_database where datname = $1");
+        let n_found: i64 = found.bind(&made).fetch_one(&mut *server).await?;
+        if n_found == 0 {
+            // Whoever dies here leaves nothing that has the name.
+            let begun = unique_name();
+            execute(
+                server,
+                format!("create database {begun} template template0"),
+            )
+            .await?;
+            make_schema(&database_address(&begun)).await?;
+            execute(server, format!("alter database {begun} rename to {made}")).await?;
+        }
+        Ok(())
+    });
+    name
 }
 
 /// The database in an address.
@@ -91,13 +132,25 @@ fn database_address(name: &str) -> String {
 }
 
 /// Runs one statement outside any transaction.
+fn execute_statement(statement: String) {
+    on_server(async move |server| execute(server, statement).await);
+}
+
+async fn execute(server: &mut PgConnection, statement: String) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(server)
+        .await?;
+    Ok(())
+}
+
+/// Does something with a connection to the server.
 ///
 /// On a thread of its own, so that tests may call this (and drop databases) inside or outside a runtime.
 #[expect(
     clippy::panic,
     reason = "a test that needs the server fails without it"
 )]
-fn execute_statement(statement: String) {
+fn on_server(act: impl AsyncFnOnce(&mut PgConnection) -> Result<()> + Send + 'static) {
     let url = SERVER.url();
     let ran = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -106,16 +159,15 @@ fn execute_statement(statement: String) {
         runtime.block_on(async {
             let options: PgConnectOptions = url.parse()?;
             let mut connection = options.disable_statement_logging().connect().await?;
-            sqlx::raw_sql(AssertSqlSafe(statement))
-                .execute(&mut connection)
-                .await?;
-            connection.close().await
+            act(&mut connection).await?;
+            connection.close().await?;
+            Ok::<_, anyhow::Error>(())
         })
     })
     .join();
     match ran {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => panic!("PostgreSQL for tests: {error}"),
+        Ok(Err(error)) => panic!("PostgreSQL for tests: {error:#}"),
         // Its own message says more than a second panic could.
         Err(panicked) => std::panic::resume_unwind(panicked),
     }
@@ -149,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn databases_are_empty_separate_and_removed() {
-        let (one, two) = (super::database(), super::database());
+        let (one, two) = (super::empty_database(), super::empty_database());
         assert!(
             extension_version(one.url())
                 .await

@@ -83,8 +83,8 @@ async fn a_database_that_cannot_be_read_is_not_an_empty_one() {
 #[tokio::test]
 async fn without_a_clock_the_database_tells_the_time() {
     for database in [
-        omoi_testkit::sqlite::database(),
-        omoi_testkit::postgres::database(),
+        omoi_testkit::sqlite::empty_database(),
+        omoi_testkit::postgres::empty_database(),
     ] {
         let store = open_at(database.url()).await.unwrap();
         let tenant = store.tenant(OrgId::LOCAL);

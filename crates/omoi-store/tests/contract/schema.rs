@@ -30,7 +30,7 @@ async fn seeds_one_organisation(bench: Bench) -> Result<(), StoreError> {
 
 #[tokio::test]
 async fn an_empty_database_is_migrated_by_two_processes_at_once() {
-    let database = omoi_testkit::postgres::database();
+    let database = omoi_testkit::postgres::empty_database();
     let open = async || {
         omoi_store::Store::connect(omoi_store::StoreOptions {
             url: database.url().to_owned(),

@@ -72,7 +72,7 @@ struct ServedDatabase {
 
 impl ServedDatabase {
     async fn new() -> Self {
-        let database = omoi_testkit::postgres::database();
+        let database = omoi_testkit::postgres::empty_database();
         ReleasedData::HalfDone.restore_into(&database).await;
         let store = open(database.url()).await;
         store.migrate().await.unwrap();
@@ -242,7 +242,7 @@ async fn rows_cannot_be_given_to_another_organisation() {
 
 #[tokio::test]
 async fn a_role_that_could_bypass_is_refused() {
-    let database = omoi_testkit::postgres::database();
+    let database = omoi_testkit::postgres::empty_database();
     let store = open(database.url()).await;
     store.migrate().await.unwrap();
     let mut owner = RawConnection::open(database.url()).await.unwrap();
@@ -263,7 +263,7 @@ async fn a_role_that_could_bypass_is_refused() {
 /// The user of a deployment is no superuser, and owns what it migrates.
 #[tokio::test]
 async fn a_plain_owner_migrates_and_serves() {
-    let database = omoi_testkit::postgres::database();
+    let database = omoi_testkit::postgres::empty_database();
     ReleasedData::Finished.restore_into(&database).await;
     let mut admin = RawConnection::open(database.url()).await.unwrap();
     let name = database.url().rsplit('/').next().unwrap();
@@ -321,7 +321,7 @@ async fn a_plain_owner_migrates_and_serves() {
 /// role as whoever made it is, who may give the role to users and not become it.
 #[tokio::test]
 async fn an_owner_with_a_schema_of_its_own_migrates_and_serves() {
-    let database = omoi_testkit::postgres::database();
+    let database = omoi_testkit::postgres::empty_database();
     let mut admin = RawConnection::open(database.url()).await.unwrap();
     let name = database.url().rsplit('/').next().unwrap();
     let owner = format!("schema_{name}");

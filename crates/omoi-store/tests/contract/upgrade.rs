@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::schema::schema_of;
 
 omoi_testkit::on_both_databases!(
+    empty:
     every_row_of_a_finished_run_stays,
     every_row_of_a_run_under_way_stays,
     an_earlier_schema_becomes_that_of_a_new_database,
@@ -200,9 +201,9 @@ async fn projects_have_what_new_ones_begin_with(store: &Store) {
 async fn an_earlier_schema_becomes_that_of_a_new_database(database: TestDatabase) {
     ReleasedData::Finished.restore_into(&database).await;
     let fresh = if database.url().starts_with("sqlite:") {
-        omoi_testkit::sqlite::database()
+        omoi_testkit::sqlite::empty_database()
     } else {
-        omoi_testkit::postgres::database()
+        omoi_testkit::postgres::empty_database()
     };
     for database in [&database, &fresh] {
         let store = open(database).await;
@@ -268,7 +269,7 @@ async fn a_changed_migration_is_refused(database: TestDatabase) {
 /// Foreign keys are off while a file is migrated: what they would have refused is asked for at the end.
 #[tokio::test]
 async fn a_migration_that_leaves_a_broken_reference_is_taken_back() {
-    let database = omoi_testkit::sqlite::database();
+    let database = omoi_testkit::sqlite::empty_database();
     ReleasedData::Finished.restore_into(&database).await;
     let mut conn = RawConnection::open(database.url()).await.unwrap();
     conn.execute(

@@ -103,10 +103,10 @@ fn ends_well(database: &TestDatabase) {
 
 #[test]
 fn a_spec_of_an_earlier_release_ends_well_on_sqlite() {
-    ends_well(&omoi_testkit::sqlite::database());
+    ends_well(&omoi_testkit::sqlite::empty_database());
 }
 
 #[test]
 fn a_spec_of_an_earlier_release_ends_well_on_postgres() {
-    ends_well(&omoi_testkit::postgres::database());
+    ends_well(&omoi_testkit::postgres::empty_database());
 }

@@ -108,10 +108,10 @@ async fn every_row_stays_wherever_the_program_dies(database: TestDatabase) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_stays_wherever_the_program_dies_on_sqlite() {
-    every_row_stays_wherever_the_program_dies(omoi_testkit::sqlite::database()).await;
+    every_row_stays_wherever_the_program_dies(omoi_testkit::sqlite::empty_database()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_stays_wherever_the_program_dies_on_postgres() {
-    every_row_stays_wherever_the_program_dies(omoi_testkit::postgres::database()).await;
+    every_row_stays_wherever_the_program_dies(omoi_testkit::postgres::empty_database()).await;
 }
