@@ -29,12 +29,16 @@ pub(crate) struct ApiFuzz {
 /// What no schema can say is no failure: a body that fits its schema names rows that are not there, a version that is not the
 /// newest, fields that do not go together, a path without a repository. A stream of events ends where nothing is left to tell,
 /// a socket begins with an upgrade, whoever asks a provider too often is told so before anything else, a graph is drawn as
-/// text for those who ask for `format=dot`, and workers once sent their events to a path that lists them now.
+/// text for those who ask for `format=dot`, and workers once sent their events to a path that lists them now. An address that
+/// is too long is refused before what it says is looked at.
 const CONFIG: &str = r#"[headers]
 Authorization = "Bearer ${OMOI_FUZZ_TOKEN}"
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 412, 422, 428, 429, "5xx"]
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 406, 409, 412, 414, 422, 428, 429, "5xx"]
 
 [[operations]]
 include-path = "/api/v1/events/stream"
@@ -74,6 +78,24 @@ const PROVIDER: NeededServers = NeededServers {
     openid: true,
     ..NeededServers::NONE
 };
+
+/// What a test run pays for: 20 cases an operation, the same ones each time.
+const TEST_RUN: ApiFuzz = ApiFuzz {
+    examples: 20,
+    minutes: None,
+    seed: 1,
+};
+
+/// Asks the program that the tests were built with.
+///
+/// # Errors
+/// When something is answered otherwise than described, and when a server's log tells of a failure.
+pub(crate) fn check_built() -> Result<()> {
+    match ask_program(TEST_RUN)? {
+        Outcome::Done => Ok(()),
+        Outcome::Refused => bail!("see above"),
+    }
+}
 
 /// Builds the program and asks it.
 pub(crate) fn run(fuzz: ApiFuzz) -> Result<Outcome> {

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail};
 /// The variable that makes proofs add their rows to a file (`omoi_testkit::invariant`).
 pub const ROWS_VARIABLE: &str = "OMOI_INVARIANT_ROWS";
 /// Ids of the specification whose proofs are built.
-const IDS: [&str; 17] = [
-    "API1", "API2", "API3", "API4", "API5", "API6", "API7", "API8", "API9", "API10", "G5", "S1",
-    "S3", "S4", "S5", "S8", "S9",
+const IDS: [&str; 20] = [
+    "API1", "API2", "API3", "API4", "API5", "API6", "API7", "API8", "API9", "API10", "G5", "R7",
+    "S1", "S10", "S2", "S3", "S4", "S5", "S8", "S9",
 ];
 
 /// Where the rows of the last run are kept.
@@ -74,13 +74,13 @@ mod tests {
         let file = folder.path().join("rows");
         assert!(read_rows(&file).unwrap().is_empty());
         let items: String = (1..=10).map(|n| format!("API{n}: a\n")).collect();
-        let others = "S9: a\nS1: m\nS3: b\nG5: c\nS3: b\nS4: d\nS5: e\nS8: f\nS4: canaries\n";
+        let others = "S9: a\nS1: m\nS3: b\nG5: c\nS3: b\nS4: d\nS5: e\nS8: f\nS4: canaries\nR7: k\nS2: r\nS10: h\n";
         fs::write(&file, format!("{items}{others}")).unwrap();
         let rows = read_rows(&file).unwrap();
-        assert_eq!(rows.len(), 18);
-        assert_eq!(rows[10..12], ["G5: c", "S1: m"]);
+        assert_eq!(rows.len(), 21);
+        assert_eq!(rows[10..14], ["G5: c", "R7: k", "S10: h", "S1: m"]);
         assert!(expect_all(&rows).is_ok());
-        let error = expect_all(&rows[1..17]).unwrap_err().to_string();
+        let error = expect_all(&rows[1..20]).unwrap_err().to_string();
         assert_eq!(error, "no proof told a row of API10, S9");
     }
 }

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
+use xtask::fuzz::LIVE_EVENTS_VARIABLE;
 use xtask::host::temporary_folder;
 use xtask::invariants;
 use xtask::process::{self, command};
 
 use crate::test_servers::{NeededServers, TestServers};
-use crate::{Outcome, root, routes, setup, snapshots, tidy, web};
+use crate::{Outcome, api_fuzz, root, routes, setup, snapshots, tidy, web};
 use closing::{Closing, Count};
 use one_crate::OneCrate;
 
@@ -83,11 +84,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if !options.fast {
         check(&mut closing, "web", web);
+        check(&mut closing, "set up schemathesis", setup::schemathesis);
     }
     check(&mut closing, "set up tests", setup::tests);
     closing.step("tests", || tests(options));
     if !options.fast {
         closing.step("doc tests", doc_tests);
+        check(&mut closing, "schemathesis", api_fuzz::check_built);
     }
     match invariants::read_rows(&invariants::rows_file(&root())) {
         Ok(rows) => println!("\n{}", rows.join("\n")),
@@ -206,6 +209,21 @@ pub(crate) fn run_matrix() -> Result<Outcome> {
         "-E",
         "package(omoi-server) & test(/^matrix::/)",
     ]);
+    process::run(servers.announce_to(&mut nextest))?;
+    Ok(Outcome::Done)
+}
+
+/// Has `n_events` told over the death of the server, and every one of them looked for.
+///
+/// # Errors
+/// When one is missing or told twice, and when the tests cannot be built.
+pub(crate) fn run_live(n_events: u32) -> Result<Outcome> {
+    setup::tests()?;
+    let servers = TestServers::start(NeededServers::ALL)?;
+    let mut nextest = cargo_command("nextest run --locked --workspace --all-features");
+    nextest
+        .args(["--no-capture", "-E", "package(omoi) & test(/^live::/)"])
+        .env(LIVE_EVENTS_VARIABLE, n_events.to_string());
     process::run(servers.announce_to(&mut nextest))?;
     Ok(Outcome::Done)
 }

@@ -142,7 +142,7 @@ fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
     use ErrorCode::{
         ConflictingCredentials, CsrfRefused, EmailNotVerified, Forbidden, InsufficientScope,
         Internal, MalformedJson, NotFound, NotReady, OnWaitlist, OriginRefused, RateLimited,
-        SlowRequest, TooLarge, Unauthenticated, UnknownField, UnsupportedMediaType,
+        SlowRequest, TooLarge, Unauthenticated, UnknownField, UnsupportedMediaType, UrlTooLong,
         ValidationFailed,
     };
     let mut codes = match policy {
@@ -172,7 +172,7 @@ fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
     if policy != RoutePolicy::Public {
         codes.extend([ConflictingCredentials, CsrfRefused]);
     }
-    codes.extend([OriginRefused, RateLimited, Internal, NotReady]);
+    codes.extend([OriginRefused, UrlTooLong, RateLimited, Internal, NotReady]);
     codes
 }
 

@@ -96,9 +96,13 @@ async fn the_log_is_read_in_pages_of_what_one_may_read(desk: SignInDesk) {
     ] {
         assert_eq!(listed(&desk, &ada, query).await, [cost], "{query}");
     }
-    // Behind the last number that there can be is nothing.
-    let last = format!("after_seq={}", i64::MAX);
+    // Behind the last number that there can be is nothing, and no number is greater.
+    let last = format!("after_seq={}", (1_u64 << 53) - 1);
     assert_eq!(listed(&desk, &ada, &last).await, Vec::<i64>::new());
+    let beyond = format!("/events?after_seq={}", 1_u64 << 53);
+    let (status, told) = desk.ask((Method::GET, &beyond), Some(&ada), None).await;
+    let field = told["fields"][0]["path"].as_str();
+    assert_eq!((status, field), (422, Some("after_seq")), "{told}");
     // Whoever may not see costs has none in the list.
     newest.retain(|seq| *seq != cost);
     assert_eq!(listed(&desk, &vic, "limit=3").await, newest);

@@ -29,7 +29,7 @@ use crate::error::ApiError;
 pub(in crate::api) struct EventListQuery {
     /// Those after this event, by its `seq`.
     #[serde(default)]
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     after_seq: u64,
     /// Those of this spec: its row id, or its reference `SPEC-n`.
     #[param(
@@ -144,8 +144,7 @@ fn asked_search(
         place.map(i64::from_be_bytes).ok_or_else(refuse_cursor)
     });
     Ok(EventSearch {
-        // No event has a greater number.
-        after: i64::try_from(own.after_seq).unwrap_or(i64::MAX),
+        after: own.read_after()?,
         kinds: kinds.filter(is_told).collect(),
         projects: filter.asked_projects().to_vec(),
         spec: None,
@@ -163,6 +162,22 @@ fn asked_search(
 struct NamedRows {
     spec: Option<SpecId>,
     task: Option<TaskId>,
+}
+
+/// The greatest number that every reader of JSON keeps exactly, 2^53 - 1 (RFC 8259 §6); no log grows as long.
+const AFTER_SEQ_MAX: u64 = 9_007_199_254_740_991;
+
+impl EventListQuery {
+    fn read_after(&self) -> Result<i64, ApiError> {
+        let says = || {
+            ApiError::invalid_value(format!("`after_seq` is at most {AFTER_SEQ_MAX}"))
+                .with_field("after_seq")
+        };
+        let after = Some(self.after_seq).filter(|after| *after <= AFTER_SEQ_MAX);
+        after
+            .and_then(|after| i64::try_from(after).ok())
+            .ok_or_else(says)
+    }
 }
 
 impl EventQuery<EventListQuery> {

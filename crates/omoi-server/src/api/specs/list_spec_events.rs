@@ -20,7 +20,7 @@ use crate::error::ApiError;
 #[expect(dead_code, reason = "describes what `EventListQuery` reads of them")]
 pub(super) struct SpecEventParams {
     /// Those after this event, by its `seq`.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     after_seq: Option<u64>,
     /// Those that happened after this.
     created_after: Option<ApiTime>,
