@@ -1,6 +1,7 @@
-//! When nothing of a spec is open: proves every criterion at the head and hands the branch over.
+//! When nothing of a spec is open: proves every criterion at the head, hands the branch over, and looks whether it is deployed.
 
 pub(crate) mod ablation;
+mod deployment;
 mod hand_over;
 mod head;
 mod reopen;
@@ -18,6 +19,7 @@ use omoi_domain::lifecycle::spec::finish::{
 };
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::consume::EventConsumer;
 use omoi_execution::platform_run::{
     PlatformRun, PlatformRunner, PlatformWork, begin_run, earlier_runs,
@@ -40,6 +42,7 @@ pub struct Finisher {
     selection: SpecSelection,
     platform: PlatformRunner,
     prover: BranchProver,
+    limits: WorkLimits,
 }
 
 impl FromParts for Finisher {
@@ -49,6 +52,7 @@ impl FromParts for Finisher {
             selection: SpecSelection::from_parts(parts),
             platform: PlatformRunner::from_parts(parts),
             prover: BranchProver::from_parts(parts),
+            limits: parts.limits,
         }
     }
 }
@@ -69,6 +73,13 @@ impl Finisher {
         for spec in working {
             let entity = spec.label();
             entities.give_turn(now, entity, self.go_on(spec)).await;
+        }
+        for spec in deployment::deploying_specs(&self.store).await? {
+            if self.selection.works_on(&spec) {
+                let entity = format!("deployment of {}", spec.label());
+                let turn = self.check_deployment(spec);
+                entities.give_turn(now, entity, turn).await;
+            }
         }
         Ok(Next::Idle)
     }

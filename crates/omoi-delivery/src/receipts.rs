@@ -19,7 +19,6 @@ use omoi_execution::base_run::{BaseRun, BaseRunError, check_timeout};
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
 use omoi_execution::egress::work_setup_mode;
-use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::tasks::resolved_by;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
@@ -91,32 +90,53 @@ pub async fn of_task(
     task: &Task,
     commit: &ObjectId,
 ) -> Result<Vec<Check>, ReceiptError> {
+    match task.resolves_merge_id {
+        Some(_) => of_both_sides(runner, task, commit).await,
+        None => of_owners(runner, task, &BTreeSet::from([task.id])).await,
+    }
+}
+
+/// The checks of both sides of a merge at `commit`: those of the task, of what it resolves, and of all that landed there.
+///
+/// # Errors
+/// As [`of_task`].
+pub async fn of_both_sides(
+    runner: &CheckRunner,
+    task: &Task,
+    commit: &ObjectId,
+) -> Result<Vec<Check>, ReceiptError> {
     let mut owners = BTreeSet::from([task.id]);
-    if task.resolves_merge_id.is_some() {
-        let mirror = runner.folders.project_mirror(task.project_id).await?;
-        let read = runner.store.read(async |tx| {
-            let all = merges::of_spec(tx, task.spec_id).await?;
-            Ok::<_, StoreError>((all, resolved_by(tx, task).await?))
-        });
-        let (merges, resolved) = read.await?;
-        for merge in merges {
-            let landed = match (merge.state, &merge.merged_sha) {
-                (MergeState::Completed, Some(sha)) => {
-                    mirror.is_ancestor(&ObjectId::parse(sha)?, commit).await?
-                }
-                _ => false,
-            };
-            if landed || resolved.iter().any(|m| m.id == merge.id) {
-                owners.insert(merge.task_id);
+    let mirror = runner.folders.project_mirror(task.project_id).await?;
+    let read = runner.store.read(async |tx| {
+        let all = merges::of_spec(tx, task.spec_id).await?;
+        Ok::<_, StoreError>((all, resolved_by(tx, task).await?))
+    });
+    let (merges, resolved) = read.await?;
+    for merge in merges {
+        let landed = match (merge.state, &merge.merged_sha) {
+            (MergeState::Completed, Some(sha)) => {
+                mirror.is_ancestor(&ObjectId::parse(sha)?, commit).await?
             }
+            _ => false,
+        };
+        if landed || resolved.iter().any(|m| m.id == merge.id) {
+            owners.insert(merge.task_id);
         }
     }
+    of_owners(runner, task, &owners).await
+}
+
+async fn of_owners(
+    runner: &CheckRunner,
+    task: &Task,
+    owners: &BTreeSet<TaskId>,
+) -> Result<Vec<Check>, ReceiptError> {
     let read = runner.store.read(async |tx| {
         let checks = checks::of_spec(tx, task.spec_id).await?;
         Ok::<_, StoreError>((checks, tasks::standing_of_spec(tx, task.spec_id).await?))
     });
     let (checks, tasks) = read.await?;
-    Ok(checks_of_owners(checks, &owners, &tasks))
+    Ok(checks_of_owners(checks, owners, &tasks))
 }
 
 /// The checks that say something of `owners`, with the project's suite; one suite is run once.
@@ -126,6 +146,7 @@ fn checks_of_owners(
     tasks: &[TaskStanding],
 ) -> Vec<Check> {
     checks.retain(|check| check.task_id.is_none_or(|task| owners.contains(&task)));
+    checks.retain(|check| !check.is_deploy);
     checks.retain(|check| proves(check, tasks));
     // A task whose own check is the suite need not run it twice.
     let mut seen = BTreeSet::new();
@@ -231,7 +252,7 @@ async fn run_check_command(
     check: &Check,
     limit: RunLimit<'_>,
 ) -> Result<CommandRun, CommandError> {
-    let toolbox = SandboxToolchain::of_spec(spec)?;
+    let toolbox = checkouts.toolchains.toolchain_of(spec).await?;
     let command = CheckoutCommand {
         spec,
         commit: limit.commit,
@@ -401,6 +422,10 @@ mod tests {
             of(3, None, CheckKind::Suite, "make test"),
             of(4, Some(1), CheckKind::Suite, "make test"),
             of(5, Some(1), CheckKind::Suite, "make lint"),
+            Check {
+                is_deploy: true,
+                ..of(6, None, CheckKind::Regression, "curl shop")
+            },
         ];
         for (owners, expected) in [
             (vec![1], vec!["own", "make test", "make lint"]),

@@ -32,6 +32,7 @@ pub(crate) fn sample_check(n: u128, kind: CheckKind, command: &str) -> Check {
         files: Json(BTreeMap::new()),
         timeout_s: 60,
         base_exit: None,
+        is_deploy: false,
     }
 }
 

@@ -244,7 +244,7 @@ impl AgentAssignment {
 
     /// Who plans `phase`.
     pub fn phase_agent(&self, phase: Phase) -> AgentProgram {
-        let agent = self.phases.get(&phase).copied();
+        let agent = self.phases.get(&phase.agent_phase()).copied();
         agent.unwrap_or(AgentProgram::Native)
     }
 

@@ -201,7 +201,7 @@ events! {
     /// A planned spec's tasks were released.
     SpecWorkStarted = "spec.work_started", SpecChange, Spec, SpecRead, Run, [Dispatcher, Merger, Finisher];
     /// A spec was proven and handed over.
-    SpecDelivered = "spec.delivered", SpecChange, Spec, SpecRead, Run, [];
+    SpecDelivered = "spec.delivered", SpecChange, Spec, SpecRead, Run, [Finisher];
     /// A spec cannot go on without a change from outside.
     SpecBlocked = "spec.blocked", SpecChange, Spec, SpecRead, Run, [];
     /// A spec's work failed.
@@ -214,11 +214,13 @@ events! {
     SpecUnarchived = "spec.unarchived", SpecChange, Spec, SpecRead, People, [];
     /// A failed or blocked spec goes on, or what waits in one that is under way.
     SpecResumed = "spec.resumed", SpecChange, Spec, SpecRead, Run, [Planner, Dispatcher];
+    /// The toolchain that was recorded with a spec is gone, and the host was looked at again.
+    SpecToolchainFound = "spec.toolchain_found", SpecChange, Spec, SpecRead, Run, [];
 
     /// A ticket was written.
     TicketCreated = "ticket.created", TicketChange, Ticket, TicketRead, Run, [Planner];
     /// A ticket moved to another status.
-    TicketStatusChanged = "ticket.status_changed", TicketChange, Ticket, TicketRead, Run, [Planner, Dispatcher];
+    TicketStatusChanged = "ticket.status_changed", TicketChange, Ticket, TicketRead, Run, [Planner, Dispatcher, Finisher];
     /// A ticket came to another phase of the same status.
     TicketPhaseChanged = "ticket.phase_changed", TicketChange, Ticket, TicketRead, People, [];
     /// What a ticket says, its priority, its labels or who takes care of it changed.
@@ -226,7 +228,7 @@ events! {
     /// Something holds a ticket up.
     TicketBlocked = "ticket.blocked", TicketBlockChange, Ticket, TicketRead, People, [];
     /// Nothing holds a ticket up any more.
-    TicketUnblocked = "ticket.unblocked", TicketBlockChange, Ticket, TicketRead, People, [Planner, Dispatcher];
+    TicketUnblocked = "ticket.unblocked", TicketBlockChange, Ticket, TicketRead, People, [Planner, Dispatcher, Finisher];
     /// A ticket waits for another one, or does so no more.
     TicketDependencyChanged = "ticket.dependency_changed", TicketEdgeChange, Ticket, TicketRead, People, [Planner, Dispatcher];
     /// A person put a ticket to another place of the board.
@@ -249,7 +251,7 @@ events! {
     NotificationCreated = "notification.created", NotificationChange, Notification, TicketRead, User, [];
 
     /// A person changed what a project is called, or whether work goes on in it.
-    ProjectUpdated = "project.updated", ProjectUpdate, Project, ProjectRead, People, [Planner, Dispatcher];
+    ProjectUpdated = "project.updated", ProjectUpdate, Project, ProjectRead, People, [Planner, Dispatcher, Finisher];
 
     /// A task was written.
     TaskCreated = "task.created", TaskChange, Task, TaskRead, Run, [Dispatcher];

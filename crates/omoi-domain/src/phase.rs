@@ -20,11 +20,15 @@ crate::closed_set! {
         Sync = "sync",
         /// Nothing left to plan.
         Complete = "complete",
+        /// States what a ticket wants, as one document.
+        TicketRequirements = "ticket_requirements",
+        /// States how a ticket is built, as one document.
+        TicketDesign = "ticket_design",
     }
 }
 
 impl Phase {
-    /// The phases that run work; [`Phase::Complete`] is terminal.
+    /// The phases of a plan that run work; [`Phase::Complete`] is terminal.
     pub const ALL_WORKING: [Self; 6] = [
         Self::Explore,
         Self::Prd,
@@ -42,7 +46,8 @@ impl Phase {
             Self::Requirements => Some(Self::Design),
             Self::Design => Some(Self::Tasks),
             Self::Tasks => Some(Self::Sync),
-            Self::Sync => Some(Self::Complete),
+            Self::TicketRequirements => Some(Self::TicketDesign),
+            Self::Sync | Self::TicketDesign => Some(Self::Complete),
             Self::Complete => None,
         }
     }
@@ -52,7 +57,8 @@ impl Phase {
     /// They decide both what its prompt holds and when its stored output is stale.
     pub const fn inputs(self) -> &'static [Self] {
         match self {
-            Self::Explore | Self::Complete => &[],
+            Self::Explore | Self::Complete | Self::TicketRequirements => &[],
+            Self::TicketDesign => &[Self::TicketRequirements],
             Self::Prd => &[Self::Explore],
             Self::Requirements => &[Self::Explore, Self::Prd],
             Self::Design => &[Self::Explore, Self::Prd, Self::Requirements],
@@ -71,6 +77,22 @@ impl Phase {
             Self::Tasks => (64, 80),
             Self::Sync => (80, 100),
             Self::Complete => (100, 100),
+            Self::TicketRequirements => (0, 50),
+            Self::TicketDesign => (50, 100),
+        }
+    }
+
+    /// Whether its output is one document about a ticket.
+    pub const fn is_document(self) -> bool {
+        matches!(self, Self::TicketRequirements | Self::TicketDesign)
+    }
+
+    /// The phase of a plan whose agent works on it.
+    pub const fn agent_phase(self) -> Self {
+        match self {
+            Self::TicketRequirements => Self::Requirements,
+            Self::TicketDesign => Self::Design,
+            other => other,
         }
     }
 }

@@ -21,6 +21,9 @@ crate::closed_set! {
         Quick = "quick",
         /// A spec, which is planned; the ticket follows it to the end.
         SpecDriven = "spec_driven",
+        /// Neither of both: it is looked into, then designed, each by a read-only run that hands in one document, and then
+        /// built by one task.
+        Phased = "none",
     }
 }
 

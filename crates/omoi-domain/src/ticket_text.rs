@@ -71,6 +71,20 @@ pub fn given_commands(commands: &[String]) -> Result<Vec<String>, BadCommands> {
     }
 }
 
+/// A command that a project cannot have as the check of its deployments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a deploy check is one command of 1 to {COMMAND_CHARS_MAX} characters without NUL")]
+pub struct BadDeployCheck;
+
+/// The command that a person gives to show that what was handed over is deployed.
+///
+/// # Errors
+/// [`BadDeployCheck`] where it is empty or too long.
+pub fn given_deploy_check(command: &str) -> Result<String, BadDeployCheck> {
+    let given = given_commands(&[command.to_owned()]).map_err(|_| BadDeployCheck)?;
+    given.into_iter().next().ok_or(BadDeployCheck)
+}
+
 /// The digest of what a ticket says, the same for texts that differ in case, in white space or in how their characters
 /// are composed.
 pub fn text_digest(title: &str, description: &str) -> String {
@@ -106,6 +120,7 @@ mod tests {
         assert_eq!(given_commands(&many), Err(BadCommands));
         for bad in [" ", "a\0b", &"x".repeat(COMMAND_CHARS_MAX + 1)] {
             assert_eq!(all(&[bad]), Err(BadCommands), "{bad:.10}");
+            assert_eq!(given_deploy_check(bad), Err(BadDeployCheck), "{bad:.10}");
         }
     }
 

@@ -247,12 +247,19 @@ pub struct PhaseDefinition {
     pub gates: Vec<GateDefinition>,
 }
 
-/// The phase that usually follows `phase`. A deployment is passed by: nothing proves one yet.
-pub fn usual_next_phase(phases: &[PhaseDefinition], phase: PhaseId) -> Option<PhaseId> {
+/// The phase that usually follows `phase`. A deployment is passed by where no check would show it.
+pub fn usual_next_phase(
+    phases: &[PhaseDefinition],
+    phase: PhaseId,
+    has_deploy_check: bool,
+) -> Option<PhaseId> {
     let place_of = |wanted: PhaseId| phases.iter().position(|known| known.id == wanted);
     let place = place_of(phase)?;
     let mut follows = phases[place].next.iter().copied();
-    follows.find(|next| *next != PhaseId::Deployment && place_of(*next) > Some(place))
+    follows.find(|next| {
+        let is_passed_by = *next == PhaseId::Deployment && !has_deploy_check;
+        !is_passed_by && place_of(*next) > Some(place)
+    })
 }
 
 /// A column of a board.
@@ -321,23 +328,27 @@ mod tests {
 
     #[test]
     fn the_usual_way_leads_from_the_backlog_to_the_end() {
-        let mut way = vec![PhaseId::Backlog];
-        while let Some(next) = usual_next_phase(&seeded_workflow().phases, way[way.len() - 1]) {
-            assert!(!way.contains(&next), "{way:?} {next}");
-            way.push(next);
-        }
-        let told: Vec<&str> = way.iter().map(|phase| phase.as_str()).collect();
-        assert_eq!(
-            told,
-            [
+        let phases = &seeded_workflow().phases;
+        for has_deploy_check in [false, true] {
+            let mut way = vec![PhaseId::Backlog];
+            while let Some(next) = usual_next_phase(phases, way[way.len() - 1], has_deploy_check) {
+                assert!(!way.contains(&next), "{way:?} {next}");
+                way.push(next);
+            }
+            let told: Vec<&str> = way.iter().map(|phase| phase.as_str()).collect();
+            let mut expected = vec![
                 "PHASE_BACKLOG",
                 "PHASE_REQUIREMENTS",
                 "PHASE_DESIGN",
                 "PHASE_IMPLEMENTATION",
                 "PHASE_TESTING",
-                "PHASE_DONE"
-            ]
-        );
+                "PHASE_DONE",
+            ];
+            if has_deploy_check {
+                expected.insert(5, "PHASE_DEPLOYMENT");
+            }
+            assert_eq!(told, expected);
+        }
     }
 
     #[test]

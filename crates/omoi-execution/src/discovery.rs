@@ -313,6 +313,7 @@ impl ProofMaterial<'_> {
             files: Json(files),
             timeout_s: CHECK_TIMEOUT_S,
             base_exit: None,
+            is_deploy: false,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The gates of tickets: what a phase shows is collected from rows, judged, and kept with every try to leave it.
 
+use std::collections::BTreeSet;
+
 use omoi_domain::approval::ApprovalState;
-use omoi_domain::id::TicketId;
+use omoi_domain::id::{TaskId, TicketId};
 use omoi_domain::lifecycle::ticket::{
     ArtifactContent, GateArtifact, GateVerdict, TicketMoveFacts, TicketTask, section_names,
 };
@@ -11,17 +13,19 @@ use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::TicketBlockReason;
 use omoi_domain::workflow::{ArtifactType, GateStatus, PhaseDefinition, PhaseId, usual_next_phase};
 use omoi_store::approvals::{self, ask_about_gate};
-use omoi_store::checked_work::{self, CheckedWork};
 use omoi_store::phase_artifacts::{self, PhaseArtifact};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{StoreError, Tx, phase_definitions, phase_gate_results, phases, specs};
+use omoi_store::{
+    StoreError, Tx, checked_work, phase_definitions, phase_gate_results, phases, projects, specs,
+};
 
 /// What gates of a ticket look at.
 pub(crate) struct GateRows {
     phases: Vec<PhaseDefinition>,
     tasks: Vec<TicketTask>,
     artifacts: Vec<GateArtifact>,
+    has_deploy_check: bool,
 }
 
 impl GateRows {
@@ -31,7 +35,12 @@ impl GateRows {
         let mut artifacts = given_artifacts(tx, ticket.id).await?;
         artifacts.extend(planned_artifacts(tx, ticket).await?);
         artifacts.extend(built_artifacts(tx, &rows).await?);
+        let command = deploy_check_of(tx, ticket).await?;
+        if let Some(command) = &command {
+            artifacts.extend(deployed_artifact(tx, ticket, command).await?);
+        }
         Ok(Self {
+            has_deploy_check: command.is_some(),
             phases: phase_definitions::of_project(tx, ticket.project_id).await?,
             tasks: rows.iter().map(task_facts).collect(),
             artifacts,
@@ -47,6 +56,7 @@ impl GateRows {
             tasks: &self.tasks,
             phases: &self.phases,
             artifacts: &self.artifacts,
+            has_deploy_check: self.has_deploy_check,
         }
     }
 }
@@ -120,16 +130,17 @@ const fn present(artifact_type: ArtifactType) -> GateArtifact {
     }
 }
 
-/// What the platform saw of the work on `tasks`: merges, and receipts of their checks.
+/// What the platform saw of the work on `tasks`: merges, and receipts of their checks on the merged tree. The attempts that ran
+/// these are the work of TESTING, so that no agent has to be asked.
 async fn built_artifacts(tx: &mut Tx, tasks: &[Task]) -> Result<Vec<GateArtifact>, StoreError> {
     let completed: Vec<&Task> = tasks
         .iter()
         .filter(|task| task.status == TaskStatus::Completed)
         .collect();
     let mut found = Vec::new();
-    if completed.is_empty() {
+    let Some(spec) = completed.first().map(|task| task.spec_id) else {
         return Ok(found);
-    }
+    };
     found.push(present(ArtifactType::CodeChanges));
     if completed
         .iter()
@@ -137,22 +148,57 @@ async fn built_artifacts(tx: &mut Tx, tasks: &[Task]) -> Result<Vec<GateArtifact
     {
         found.push(present(ArtifactType::PackagingBundle));
     }
-    let mut work = CheckedWork::default();
-    for task in completed {
-        work += checked_work::of_task(tx, task).await?;
-    }
+    let completed: BTreeSet<TaskId> = completed.into_iter().map(|task| task.id).collect();
+    let work = checked_work::of_tasks(tx, spec, &completed).await?;
     // Where nothing can be run, nothing failed and nothing more can be shown.
-    if work.n_runs() > 0 || work.n_named == 0 {
+    if !work.receipts.is_empty() || work.n_named == 0 {
         found.push(GateArtifact {
             artifact_type: ArtifactType::TestResults,
-            content: ArtifactContent::Checks {
-                n_passed: work.n_passed,
-                n_failed: work.n_failed,
-            },
+            content: ArtifactContent::Checks(work.receipts),
         });
         found.push(present(ArtifactType::TestEvidence));
     }
     Ok(found)
+}
+
+/// The command that shows that what was built for `ticket` is deployed, where its project names one. A ticket of a plan is
+/// deployed with its spec: others of the plan wait until it is done, and nothing is handed over before they are.
+pub(crate) async fn deploy_check_of(
+    tx: &mut Tx,
+    ticket: &Ticket,
+) -> Result<Option<String>, StoreError> {
+    if let Some(spec) = ticket.spec_id
+        && specs::get(tx, spec).await?.kind == SpecKind::Planned
+    {
+        return Ok(None);
+    }
+    Ok(projects::get(tx, ticket.project_id).await?.deploy_check)
+}
+
+/// The receipt of that check on what was handed over.
+async fn deployed_artifact(
+    tx: &mut Tx,
+    ticket: &Ticket,
+    command: &str,
+) -> Result<Option<GateArtifact>, StoreError> {
+    let Some(spec) = ticket.follows_spec_id.or(ticket.spec_id) else {
+        return Ok(None);
+    };
+    let receipt = checked_work::of_deployment(tx, spec, command).await?;
+    Ok(receipt.map(|receipt| GateArtifact {
+        artifact_type: ArtifactType::DeploymentEvidence,
+        content: ArtifactContent::Checks(vec![receipt]),
+    }))
+}
+
+/// The phase that usually follows the one that `ticket` is in.
+pub(crate) async fn next_phase_of(
+    tx: &mut Tx,
+    ticket: &Ticket,
+) -> Result<Option<PhaseId>, StoreError> {
+    let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
+    let has_deploy_check = deploy_check_of(tx, ticket).await?.is_some();
+    Ok(usual_next_phase(&phases, ticket.phase_id, has_deploy_check))
 }
 
 /// Keeps what gates said of `ticket`.
@@ -193,9 +239,8 @@ pub(crate) async fn keep_refusal(
     {
         return Ok(());
     }
-    let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
     let target = match to_phase == phase {
-        true => usual_next_phase(&phases, phase).unwrap_or(PhaseId::Done),
+        true => next_phase_of(tx, ticket).await?.unwrap_or(PhaseId::Done),
         false => to_phase,
     };
     let reason = TicketBlockReason::FailingChecks;

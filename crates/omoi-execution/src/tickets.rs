@@ -16,7 +16,7 @@ use omoi_store::tickets::{self, Ticket};
 use omoi_store::{StoreError, Tx, board_columns, board_positions};
 
 use crate::phase_gates::{
-    GateRows, keep_refusal, keep_verdicts, release_gate, withdraw_gate, work_of,
+    GateRows, deploy_check_of, keep_refusal, keep_verdicts, release_gate, withdraw_gate, work_of,
 };
 
 /// Tickets of a column that are counted: one more than the greatest limit.
@@ -163,11 +163,22 @@ pub(crate) async fn close_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), Stor
 
 /// Moves a ticket on whose tasks are merged, as far as its gates let it.
 pub(crate) async fn go_on_to_end(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
-    let moves = close_ticket(ticket.status, &work_of(tx, ticket).await?);
+    let has_deploy_check = deploy_check_of(tx, ticket).await?.is_some();
+    let work = work_of(tx, ticket).await?;
+    let moves = close_ticket(ticket.status, &work, has_deploy_check);
     if moves.is_empty() {
         return Ok(());
     }
     release_gate(tx, ticket).await?;
+    take_judged_steps(tx, ticket, moves).await
+}
+
+/// Moves a ticket along `moves`, as far as its gates let it.
+async fn take_judged_steps(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    moves: Vec<TicketStatus>,
+) -> Result<(), StoreError> {
     let rows = GateRows::read_rows(tx, ticket).await?;
     for to in moves {
         let from = TicketStep {
@@ -187,6 +198,11 @@ pub(crate) async fn go_on_to_end(tx: &mut Tx, ticket: &mut Ticket) -> Result<(),
         tickets::transition(tx, ticket, to).await?;
     }
     Ok(())
+}
+
+/// Closes a ticket that is shown to be deployed, or holds it up where it is shown not to be.
+pub(crate) async fn close_deployed(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
+    take_judged_steps(tx, ticket, vec![TicketStatus::Done]).await
 }
 
 /// Lets the tickets of a spec be built, as its tasks may run now.
@@ -241,6 +257,7 @@ pub(crate) async fn follow_spec_move(
             to: spec.status,
             block: spec.blocked_by,
             is_planned: ticket.follows_spec_id == Some(spec.id),
+            has_deploy_check: deploy_check_of(tx, &ticket).await?.is_some(),
         };
         let following = follow_spec(ticket.status, moved);
         if following.goes_on && ticket.is_blocked {

@@ -47,7 +47,8 @@ pub fn evaluate_output(phase: Phase, output: &Value, facts: &EvaluationFacts) ->
         Phase::Design => design::judge_design(output, facts, &mut sheet),
         Phase::Tasks => tasks::judge_tasks(output, facts, &mut sheet),
         Phase::Sync => sync::judge_sync(output, facts, &mut sheet),
-        Phase::Complete => {}
+        // What a ticket's document has to be, the gate of its project says.
+        Phase::Complete | Phase::TicketRequirements | Phase::TicketDesign => {}
     }
     sheet.into_evaluation()
 }

@@ -5,6 +5,7 @@
 //! spellings are rewritten first by `normalise`.
 
 pub mod design;
+pub mod document;
 pub mod explore;
 pub mod prd;
 pub mod requirements;
@@ -12,6 +13,7 @@ pub mod sync;
 pub mod tasks;
 
 pub use design::DesignOutput;
+pub use document::TicketDocument;
 pub use explore::ExploreOutput;
 pub use prd::PrdOutput;
 pub use requirements::RequirementsOutput;

@@ -11,6 +11,7 @@ use omoi_domain::requirement::RequirementType;
 use omoi_domain::task::TaskType;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::integration::task_branch;
+use omoi_execution::ticket_documents::{KeptDocument, documents_of};
 use omoi_store::checks::{self, Check};
 use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::requirements::{Criterion, Requirement};
@@ -39,10 +40,7 @@ pub(crate) async fn write_task(
     let task = Task {
         local_id: TASK.to_owned(),
         title: ticket.title.clone(),
-        description: match ticket.description.trim() {
-            "" => ticket.title.clone(),
-            text => text.to_owned(),
-        },
+        description: task_text(ticket, &documents_of(tx, ticket).await?),
         task_type: TaskType::ImplementFeature,
         priority: ticket.priority,
         requirements: Json(vec![REQUIREMENT.to_owned()]),
@@ -52,6 +50,19 @@ pub(crate) async fn write_task(
     };
     tasks::insert(tx, &task).await?;
     write_checks(tx, limits, spec, ticket, &task).await
+}
+
+/// What the task is told: the ticket, and what was written down about it before.
+fn task_text(ticket: &Ticket, documents: &[KeptDocument]) -> String {
+    let mut text = match ticket.description.trim() {
+        "" => ticket.title.clone(),
+        text => text.to_owned(),
+    };
+    for document in documents {
+        let (title, body) = (document.place.title, document.text.trim());
+        text.push_str(&format!("\n\n# {title}\n\n{body}"));
+    }
+    text
 }
 
 /// Whether the checks of a direct spec are those that its ticket names.
@@ -117,6 +128,7 @@ async fn write_checks(
             files: Json(BTreeMap::new()),
             timeout_s: i64::try_from(timeout).unwrap_or(i64::MAX),
             base_exit: None,
+            is_deploy: false,
         };
         checks::insert(tx, &check, &[criterion.id]).await?;
     }

@@ -2,6 +2,7 @@
 
 mod conclude;
 mod direct;
+mod documents;
 mod edited_tasks;
 mod files;
 mod hold_for_people;

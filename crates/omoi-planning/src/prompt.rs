@@ -2,11 +2,13 @@
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
+use omoi_domain::lifecycle::ticket::{DocumentPlace, document_demands, document_place};
 use omoi_domain::phase::Phase;
 use omoi_execution::attempt::{AttemptBrief, BriefLimits};
 use omoi_execution::guidance::base_guidance;
 use omoi_execution::integration::phase_output;
 use omoi_execution::prompt_template::prompt_environment;
+use omoi_execution::ticket_documents::documents_of;
 use omoi_git::object::ObjectId;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::score_criteria;
@@ -15,9 +17,9 @@ use omoi_plan::sections::{section_schema, submit_item_schema};
 use omoi_protocol::worker::AgentTool;
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
-use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
+use omoi_store::{StoreError, phase_definitions, tickets};
 
 use crate::items::journal;
 use crate::open_questions::answers_of;
@@ -28,6 +30,7 @@ pub(crate) const PROMPT_VERSION: u32 = 5;
 
 const SYSTEM: &str = include_str!("../prompts/system.md");
 const PHASE: &str = include_str!("../prompts/phase.md");
+const DOCUMENT: &str = include_str!("../prompts/document.md");
 
 /// What `phase` must make the model do.
 pub const fn guidance(phase: Phase) -> &'static str {
@@ -39,6 +42,8 @@ pub const fn guidance(phase: Phase) -> &'static str {
         Phase::Tasks => include_str!("../prompts/tasks.md"),
         Phase::Sync => include_str!("../prompts/sync.md"),
         Phase::Complete => "",
+        Phase::TicketRequirements => include_str!("../prompts/ticket_requirements.md"),
+        Phase::TicketDesign => include_str!("../prompts/ticket_design.md"),
     }
 }
 
@@ -55,7 +60,10 @@ pub(crate) async fn phase_brief(
     Ok(AttemptBrief {
         subject_ref: phase.as_str().to_owned(),
         system,
-        prompt: prompt(gate, spec, run, attempt).await?,
+        prompt: match document_place(phase) {
+            Some(place) => document_prompt(gate, spec, run, place).await?,
+            None => prompt(gate, spec, run, attempt).await?,
+        },
         tools: vec![
             AgentTool::Read,
             AgentTool::Glob,
@@ -142,6 +150,46 @@ async fn prompt(
         schema => serde_json::to_string(&section_schema(phase))?,
     };
     Ok(strict().render_str(PHASE, values)?)
+}
+
+/// What the run is told that writes a document about a ticket.
+async fn document_prompt(
+    gate: &PlanGate,
+    spec: &Spec,
+    run: &PhaseRun,
+    place: DocumentPlace,
+) -> Result<String, BoxError> {
+    let mirror = gate.folders.project_mirror(spec.project_id).await?;
+    let base = ObjectId::parse(&spec.base_sha)?;
+    let habits = base_guidance(&mirror, &base, &[]).await?;
+    let read = gate.store.read(async |tx| {
+        let ticket = tickets::of_direct_spec(tx, spec.id).await?;
+        let phases = phase_definitions::of_project(tx, spec.project_id).await?;
+        let items = journal(tx, spec.id, run.phase).await?;
+        Ok::<_, StoreError>((documents_of(tx, &ticket).await?, phases, items))
+    });
+    let (documents, phases, items) = read.await?;
+    let earlier = documents.iter().filter(|document| document.place != place);
+    let earlier: Vec<Value> = earlier
+        .map(|document| {
+            let name = document.place.title.to_lowercase();
+            context! { name, text => document.text.clone() }
+        })
+        .collect();
+    let present = items.last().and_then(|item| item.value.as_str());
+    let values = context! {
+        name => place.title.to_lowercase(),
+        title => spec.title.clone(),
+        request => spec.original_request.clone(),
+        guidance => guidance(run.phase),
+        demands => document_demands(&phases, place),
+        habits,
+        documents => earlier,
+        present,
+        attempt => run.attempts,
+        feedback => run.feedback.clone(),
+    };
+    Ok(strict().render_str(DOCUMENT, values)?)
 }
 
 /// The traceability verdict code has reached, for the sync phase.

@@ -45,6 +45,7 @@ pub(crate) async fn insert_suite(
         timeout_s: i64::try_from(spec.work_limits(*limits).check_timeout.as_secs())
             .unwrap_or(i64::MAX),
         base_exit: None,
+        is_deploy: false,
     };
     checks::insert(tx, &check, &[]).await
 }

@@ -358,6 +358,7 @@ async fn check(
         files: Json(row.files.clone()),
         timeout_s: i64::from(row.timeout_s),
         base_exit: row.base_exit,
+        is_deploy: false,
     };
     known.checks.insert(row.local_id.clone(), check.id);
     let criteria = links.get(&row.local_id).map_or(&[][..], Vec::as_slice);

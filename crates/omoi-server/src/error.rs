@@ -381,6 +381,9 @@ impl From<ProjectCommandError> for ApiError {
         let says = source.to_string();
         match source {
             ProjectCommandError::Name(_) => Self::invalid_value(says).with_field("/name"),
+            ProjectCommandError::DeployCheck(_) => {
+                Self::invalid_value(says).with_field("/deploy_check")
+            }
             ProjectCommandError::NameTaken { .. } => {
                 Self::new(ErrorCode::Conflict, says).with_field("/name")
             }

@@ -44,6 +44,8 @@ row! {
         timeout_s: i64,
         /// Its exit code on the spec's base commit.
         base_exit: Option<i32>,
+        /// Whether it shows that what was handed over is deployed: it is run for nothing else.
+        is_deploy: bool,
     }
 }
 
@@ -235,6 +237,22 @@ pub async fn suite_of_spec(tx: &mut Tx, spec: SpecId) -> Result<Option<Check>, S
     tx.find(
         "spec_id = $2 and task_id is null and kind = 'suite'",
         args![spec],
+    )
+    .await
+}
+
+/// The check of a spec that shows with `command` that what was handed over is deployed, once there is one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn deploy_of_spec(
+    tx: &mut Tx,
+    spec: SpecId,
+    command: &str,
+) -> Result<Option<Check>, StoreError> {
+    tx.find(
+        "spec_id = $2 and is_deploy and command = $3",
+        args![spec, command.to_owned()],
     )
     .await
 }

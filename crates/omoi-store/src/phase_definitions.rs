@@ -7,12 +7,10 @@ use omoi_domain::workflow::{
     ArtifactType, GateDefinition, GateRule, PhaseDefinition, PhaseId, PhaseMode, PhaseSeed,
 };
 
-use crate::approvals::{self, Approval};
 use crate::args;
 use crate::column::Json;
 use crate::error::StoreError;
 use crate::row::row;
-use crate::tickets::Ticket;
 use crate::tx::Tx;
 
 row! {
@@ -137,26 +135,4 @@ pub async fn of_project(
         expected_outputs: phase.expected_outputs.0,
     });
     Ok(phases.collect())
-}
-
-/// What is known of the gate of a ticket's phase.
-#[derive(Clone, Debug)]
-pub struct GateStanding {
-    /// What the phase has to show.
-    pub gates: Vec<GateDefinition>,
-    /// The newest question to people about the ticket.
-    pub asked: Option<Approval>,
-}
-
-/// How the gate of the phase that `ticket` is in stands, as far as rows tell.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn gate_standing(tx: &mut Tx, ticket: &Ticket) -> Result<GateStanding, StoreError> {
-    let phases = of_project(tx, ticket.project_id).await?;
-    let phase = phases.into_iter().find(|phase| phase.id == ticket.phase_id);
-    Ok(GateStanding {
-        gates: phase.map_or_else(Vec::new, |phase| phase.gates),
-        asked: approvals::newest_of_ticket(tx, ticket.id).await?,
-    })
 }

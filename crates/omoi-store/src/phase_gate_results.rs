@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use omoi_domain::actor::Actor;
 use omoi_domain::id::{GateResultId, OrgId, ProjectId, TicketId};
-use omoi_domain::lifecycle::ticket::GateVerdict;
+use omoi_domain::lifecycle::ticket::{GateReceipt, GateVerdict};
 use omoi_domain::time::Timestamp;
 use omoi_domain::workflow::{ArtifactType, GateStatus, PhaseId};
 
@@ -41,6 +41,8 @@ row! {
         blocking_reasons: Json<Vec<String>>,
         /// What the phase showed.
         artifacts: Json<Vec<ArtifactType>>,
+        /// The receipts among that.
+        receipts: Json<Vec<GateReceipt>>,
         /// Who tried.
         actor: Actor,
         /// When.
@@ -74,6 +76,7 @@ pub async fn keep_verdict(
         gate_status: verdict.status,
         blocking_reasons: Json(verdict.reasons),
         artifacts: Json(verdict.artifacts),
+        receipts: Json(verdict.receipts),
         actor: tx.current_actor(),
         created_at: tx.now(),
     };

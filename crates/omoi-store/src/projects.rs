@@ -40,6 +40,8 @@ row! {
         status: ProjectStatus,
         /// Whether its tasks may start without a person.
         autonomous: bool,
+        /// The command that shows that what was handed over is deployed; none where nobody looks.
+        deploy_check: Option<String>,
         /// The next `SPEC-n`.
         next_spec_no: i64,
         /// The next `TKT-n`.
@@ -58,7 +60,7 @@ row! {
 }
 
 versioned! {
-    Project by id in "projects" { name, name_key, description, status, autonomous, updated_at, archived_at }
+    Project by id in "projects" { name, name_key, description, status, autonomous, deploy_check, updated_at, archived_at }
 }
 
 impl Project {
@@ -110,6 +112,7 @@ pub async fn create(tx: &mut Tx, new: NewProject) -> Result<Project, StoreError>
         description: new.description,
         status: ProjectStatus::Active,
         autonomous: new.autonomous,
+        deploy_check: None,
         next_spec_no: 1,
         next_ticket_no: 1,
         next_task_no: 1,

@@ -228,6 +228,7 @@ async fn final_checks(tx: &mut Tx, spec: &Spec) -> Result<Vec<Check>, StoreError
     let all = checks::of_spec(tx, spec.id).await?;
     Ok(all
         .into_iter()
+        .filter(|check| !check.is_deploy)
         // Work found on the way is judged by the suite when it has no check of its own.
         .filter(|check| receipts::proves(check, &tasks))
         .filter(|check| match check.task_id {

@@ -63,6 +63,7 @@ pub(crate) fn task_check(tx: &Tx, task: &Task) -> Check {
         files: Json(BTreeMap::new()),
         timeout_s: 60,
         base_exit: Some(1),
+        is_deploy: false,
     }
 }
 
@@ -170,6 +171,7 @@ pub(crate) async fn suite(it: &TestDeployment, command: &str) -> Check {
             files: Json(BTreeMap::new()),
             timeout_s: 60,
             base_exit: Some(0),
+            is_deploy: false,
         };
         checks::insert(tx, &check, &[]).await?;
         Ok(check)

@@ -6,10 +6,12 @@
 )]
 
 mod ablation;
+mod deployments;
 mod disk_stops;
 mod finisher;
 mod found_secrets;
 mod landed_work;
+mod merge_conflicts;
 mod merger;
 mod postponed_starts;
 mod queued_work;

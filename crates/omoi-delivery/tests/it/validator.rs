@@ -44,6 +44,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
             files: Json(std::collections::BTreeMap::new()),
             timeout_s: 60,
             base_exit: Some(1),
+            is_deploy: false,
         };
         checks::insert(tx, &check, &[]).await
     })

@@ -26,7 +26,7 @@ pub use not_ready::{PlanBlocker, block_not_ready};
 pub use open::{OpenPhase, StoredPhase, open_phase};
 pub use opinion::{QuestionFacts, QuestionStep, question_step};
 pub use over_budget::{SpentPhase, block_spent_phase};
-pub use pass::{PassedOutput, pass_phase};
+pub use pass::{PassedOutput, pass_document, pass_phase};
 pub use person_gate::{AskedOutput, PersonGate, person_gate, phase_asked_about, question_about};
 pub use proofs::{ProofFacts, ProofStep, proof_step};
 pub use provider::{PhaseOutage, provider_failed_phase};
@@ -98,6 +98,8 @@ pub enum PhaseAction {
     },
     /// Has the spec stand at a phase.
     SetCurrentPhase(Phase),
+    /// Gives its ticket the document that was accepted.
+    KeepDocument,
     /// Writes the rows of the plan.
     WritePlan,
     /// Tells that planning ended.

@@ -1,16 +1,22 @@
 //! Tickets follow their tasks, and people.
 
 mod begin;
+mod document;
 mod follow_spec;
 mod gate;
 mod person_move;
 mod stalled;
 
 pub use begin::{TicketBeginning, may_begin};
+pub use document::*;
 pub use follow_spec::{FollowedSpec, TicketFollowing, follow_spec};
+use gate::reasons_of;
 pub use gate::*;
 pub use person_move::*;
-pub use stalled::{STALL_TIME, StallFacts, StallTask, judge_stall};
+pub use stalled::{
+    REMEDY_PREFIX, RemedyFacts, STALL_TIME, StallFacts, StallNews, StallTask, is_stall_over,
+    judge_stall, plan_remedy,
+};
 
 use crate::merge::IntegrationState;
 use crate::task::TaskStatus;
@@ -40,16 +46,23 @@ impl TicketTask {
     }
 }
 
-/// The moves of a ticket whose task landed: it is done when all that it needs is merged. What shows that it works are the
-/// receipts of its checks on the merged tree, without which nothing lands.
-pub fn close_ticket(status: TicketStatus, tasks: &[TicketTask]) -> Vec<TicketStatus> {
+/// The moves of a ticket whose task landed: it is done when all that it needs is merged, and deployed where a check shows that.
+/// What shows that it works are the receipts of its checks on the merged tree, without which nothing lands.
+pub fn close_ticket(
+    status: TicketStatus,
+    tasks: &[TicketTask],
+    has_deploy_check: bool,
+) -> Vec<TicketStatus> {
     if !tasks.iter().all(|task| task.is_settled()) {
         return Vec::new();
     }
     let moves = [
         TicketStatus::BuildingDone,
         TicketStatus::Testing,
-        TicketStatus::Done,
+        match has_deploy_check {
+            true => TicketStatus::Deploying,
+            false => TicketStatus::Done,
+        },
     ];
     match status {
         TicketStatus::Building => moves.to_vec(),
@@ -109,7 +122,7 @@ mod tests {
             (task(Completed, Manual, false), true),
         ] {
             let tasks = [task(Completed, Merged, true), other];
-            let moves = close_ticket(TicketStatus::Building, &tasks);
+            let moves = close_ticket(TicketStatus::Building, &tasks, false);
             assert_eq!(
                 moves.last() == Some(&TicketStatus::Done),
                 is_done,
@@ -122,7 +135,13 @@ mod tests {
     fn every_move_is_in_the_table() {
         for status in TicketStatus::ALL {
             let mut at = *status;
-            for to in close_ticket(*status, &[]) {
+            for to in close_ticket(*status, &[], true) {
+                assert!(transition(at, to).is_ok(), "{at} -> {to}");
+                at = to;
+            }
+            assert!(at == *status || at == TicketStatus::Deploying, "{status}");
+            at = *status;
+            for to in close_ticket(*status, &[], false) {
                 assert!(transition(at, to).is_ok(), "{at} -> {to}");
                 at = to;
             }

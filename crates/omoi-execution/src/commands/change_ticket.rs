@@ -10,14 +10,13 @@ use omoi_domain::plain_title::given_title;
 use omoi_domain::spec::SpecKind;
 use omoi_domain::ticket::{TicketBlockReason, TicketStatus};
 use omoi_domain::ticket_text::{given_commands, given_labels};
-use omoi_domain::workflow::usual_next_phase;
 use omoi_store::tickets::{self, Ticket, TicketEdit};
-use omoi_store::{StoreError, Tenant, Tx, phase_definitions, projects, specs, tasks};
+use omoi_store::{StoreError, Tenant, Tx, projects, specs, tasks};
 
 use super::TicketCommandError;
 use super::change_dependencies::EdgeRows;
 use super::create_ticket::{check_description, expect_member};
-use crate::phase_gates::withdraw_gate;
+use crate::phase_gates::{next_phase_of, withdraw_gate};
 use crate::tickets::{PersonMove, expect_room, keep_refused_move, move_for_person};
 
 /// What a person wants of a ticket.
@@ -176,8 +175,7 @@ pub async fn move_ticket(
 pub async fn progress_ticket(tenant: &Tenant, id: TicketId) -> Result<Ticket, TicketCommandError> {
     let moved = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let mut ticket = ticket_to_change(tx, id, None).await?;
-        let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
-        let Some(next) = usual_next_phase(&phases, ticket.phase_id) else {
+        let Some(next) = next_phase_of(tx, &ticket).await? else {
             return Err(TicketCommandError::NothingFollows(ticket.phase_id));
         };
         let wanted = PersonMove {

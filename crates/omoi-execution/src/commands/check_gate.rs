@@ -3,14 +3,14 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::TicketId;
 use omoi_domain::lifecycle::ticket::judge_present_phase;
-use omoi_domain::workflow::{ArtifactType, PhaseId, usual_next_phase};
+use omoi_domain::workflow::{ArtifactType, PhaseId};
+use omoi_store::Tenant;
 use omoi_store::phase_artifacts::{self, GivenArtifact, PhaseArtifact};
 use omoi_store::phase_gate_results::{self, GateResult};
-use omoi_store::{Tenant, phase_definitions};
 
 use super::TicketCommandError;
 use super::change_ticket::ticket_to_change;
-use crate::phase_gates::GateRows;
+use crate::phase_gates::{GateRows, next_phase_of};
 
 /// Bytes of a document that is given for a gate.
 pub const ARTIFACT_BYTES_MAX: usize = 256 << 10;
@@ -28,8 +28,7 @@ pub async fn validate_gate(
     let judged = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let ticket = ticket_to_change(tx, id, None).await?;
         let rows = GateRows::read_rows(tx, &ticket).await?;
-        let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
-        let next = usual_next_phase(&phases, ticket.phase_id).unwrap_or(PhaseId::Done);
+        let next = next_phase_of(tx, &ticket).await?.unwrap_or(PhaseId::Done);
         let verdict = judge_present_phase(&rows.facts_of(&ticket), next);
         let result = phase_gate_results::keep_verdict(tx, &ticket, verdict).await?;
         Ok::<_, TicketCommandError>(result)

@@ -2,11 +2,12 @@
 
 use omoi_domain::id::TicketId;
 use omoi_domain::lifecycle::ticket::TicketTarget;
-use omoi_domain::workflow::{ArtifactType, PhaseId, usual_next_phase};
+use omoi_domain::workflow::{ArtifactType, PhaseId};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{StoreError, Tenant, phase_definitions};
+use omoi_store::{StoreError, Tenant};
 
 use super::TicketCommandError;
+use crate::phase_gates::next_phase_of;
 use crate::tickets::{MoveOutlook, look_ahead};
 
 /// Whether a ticket could go to a phase.
@@ -33,8 +34,10 @@ pub async fn look_at_move(
 ) -> Result<TicketOutlook, TicketCommandError> {
     let looked = tenant.read(async |tx| {
         let ticket = tickets::get(tx, id).await?;
-        let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
-        let phase = phase.or_else(|| usual_next_phase(&phases, ticket.phase_id));
+        let phase = match phase {
+            Some(phase) => Some(phase),
+            None => next_phase_of(tx, &ticket).await?,
+        };
         let MoveOutlook { reasons, artifacts } = match phase {
             Some(phase) => look_ahead(tx, &ticket, TicketTarget::Phase(phase)).await?,
             None => MoveOutlook {

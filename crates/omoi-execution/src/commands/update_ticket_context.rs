@@ -3,10 +3,12 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TicketId};
 use omoi_domain::task::TicketPhase;
-use omoi_domain::ticket_context::{TaskContext, summarize_tasks};
+use omoi_domain::ticket_context::TaskContext;
 use omoi_store::tasks::{self, Task};
-use omoi_store::ticket_contexts::{self, TicketContext};
-use omoi_store::{Json, StoreError, Tenant, Tx, tickets};
+use omoi_store::ticket_contexts::TicketContext;
+use omoi_store::{StoreError, Tenant, Tx, tickets};
+
+use crate::ticket_documents::keep_context;
 
 /// Builds the context of one phase of a ticket from its tasks as they stand.
 ///
@@ -24,18 +26,7 @@ pub async fn update_ticket_context(
         let rows = tasks::of_ticket(tx, ticket.id).await?.into_iter();
         let rows = rows.filter(|task| task.phase_id == phase);
         let found: Vec<TaskContext> = rows.map(task_context).collect();
-        let context = TicketContext {
-            ticket_id: ticket.id,
-            phase_id: phase,
-            org_id: tx.org(),
-            summary: summarize_tasks(&found),
-            tasks: Json(found),
-            actor: tx.current_actor(),
-            updated_at: tx.now(),
-        };
-        ticket_contexts::replace(tx, &context).await?;
-        tickets::tell_updated(tx, &ticket);
-        Ok::<_, StoreError>(context)
+        keep_context(tx, &ticket, phase, found).await
     };
     tenant.write(CrashPoint::TicketChanged, build).await
 }

@@ -268,6 +268,7 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
             files: Json(std::collections::BTreeMap::new()),
             timeout_s: 60,
             base_exit: None,
+            is_deploy: false,
         };
         checks::insert(tx, &suite, &[]).await
     })

@@ -14,6 +14,6 @@ pub const fn score_criteria(phase: Phase) -> &'static [ScoreCriterion] {
         Phase::Design => design::CRITERIA,
         Phase::Tasks => tasks::CRITERIA,
         Phase::Sync => sync::CRITERIA,
-        Phase::Complete => &[],
+        Phase::Complete | Phase::TicketRequirements | Phase::TicketDesign => &[],
     }
 }

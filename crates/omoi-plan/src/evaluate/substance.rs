@@ -59,7 +59,7 @@ pub(super) fn check_substance(
     facts: &EvaluationFacts,
     sheet: &mut MarkSheet,
 ) {
-    if matches!(phase, Phase::Sync | Phase::Complete) {
+    if matches!(phase, Phase::Sync | Phase::Complete) || phase.is_document() {
         return;
     }
     let texts = prose_passages(output);
@@ -286,7 +286,7 @@ const fn core_fields(phase: Phase) -> &'static [&'static str] {
         Phase::Requirements => &["requirements[].text"],
         Phase::Design => &["architecture_overview", "components[].responsibility"],
         Phase::Tasks => &["tickets[].description", "tasks[].description"],
-        Phase::Sync | Phase::Complete => &[],
+        Phase::Sync | Phase::Complete | Phase::TicketRequirements | Phase::TicketDesign => &[],
     }
 }
 
@@ -330,7 +330,7 @@ fn numbered_copies(phase: Phase, texts: &[ProsePassage<'_>], sheet: &mut MarkShe
         Phase::Design => &["components[].responsibility"],
         Phase::Tasks => &["tickets[].description", "tasks[].description"],
         Phase::Explore => &["discovery_questions[].questions[]", "key_files[].purpose"],
-        Phase::Sync | Phase::Complete => &[],
+        Phase::Sync | Phase::Complete | Phase::TicketRequirements | Phase::TicketDesign => &[],
     };
     let groups = group_passages(texts);
     for field in fields {

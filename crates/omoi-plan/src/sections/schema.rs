@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use omoi_domain::phase::Phase;
 
-use crate::outputs::{design, explore, prd, requirements, sync, tasks};
+use crate::outputs::{design, document, explore, prd, requirements, sync, tasks};
 use crate::sections::section::{OutputSection, SectionKind, key_hint, root_schema};
 use crate::sections::table::phase_sections;
 
@@ -19,6 +19,9 @@ pub fn section_schema(phase: Phase) -> Value {
         Phase::Tasks => root_schema::<tasks::TasksOutput>(),
         Phase::Sync => root_schema::<sync::SyncOpinion>(),
         Phase::Complete => Schema::from(Map::new()),
+        Phase::TicketRequirements | Phase::TicketDesign => {
+            root_schema::<document::TicketDocument>()
+        }
     }
     .to_value()
 }

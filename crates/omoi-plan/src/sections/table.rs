@@ -19,6 +19,7 @@ pub const fn phase_sections(phase: Phase) -> &'static [OutputSection] {
         Phase::Tasks => TASKS,
         Phase::Sync => SYNC,
         Phase::Complete => &[],
+        Phase::TicketRequirements | Phase::TicketDesign => TICKET_DOCUMENT,
     }
 }
 
@@ -95,6 +96,8 @@ const TASKS: &[OutputSection] = &[
     OutputSection::single::<f64>("total_estimated_hours"),
     OutputSection::single::<Texts>("critical_path"),
 ];
+
+const TICKET_DOCUMENT: &[OutputSection] = &[OutputSection::single::<String>("document")];
 
 const SYNC: &[OutputSection] = &[
     OutputSection::list::<sync::CoverageOpinion>("coverage", Some("requirement_id"), 0),

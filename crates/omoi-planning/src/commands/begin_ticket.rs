@@ -6,9 +6,10 @@ use omoi_domain::config::Config;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TicketId};
 use omoi_domain::lifecycle::spec::NO_CHECK_GIVEN;
-use omoi_domain::lifecycle::ticket::{TicketBeginning, may_begin};
+use omoi_domain::lifecycle::ticket::{TicketBeginning, first_document, may_begin};
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecKind;
-use omoi_domain::ticket::{TicketBlockReason, WorkflowMode};
+use omoi_domain::ticket::{TicketBlockReason, TicketStatus, WorkflowMode};
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::object::ObjectId;
@@ -206,10 +207,21 @@ fn request_text(ticket: &Ticket) -> String {
 }
 
 /// Which kind of spec a ticket of that mode begins.
-pub(super) fn kind_of_mode(mode: Option<WorkflowMode>) -> SpecKind {
+fn kind_of_mode(mode: Option<WorkflowMode>) -> SpecKind {
     match mode {
         Some(WorkflowMode::SpecDriven) => SpecKind::Planned,
-        Some(WorkflowMode::Quick) | None => SpecKind::Direct,
+        Some(WorkflowMode::Quick | WorkflowMode::Phased) | None => SpecKind::Direct,
+    }
+}
+
+/// Gives a new spec the form that its ticket asks for, and the phase that it begins with.
+pub(super) fn shape_spec(spec: &mut Spec, ticket: &Ticket) {
+    spec.kind = kind_of_mode(ticket.workflow_mode);
+    if spec.kind == SpecKind::Direct {
+        spec.current_phase = match ticket.workflow_mode {
+            Some(WorkflowMode::Phased) => first_document(ticket.phase_id),
+            Some(WorkflowMode::Quick | WorkflowMode::SpecDriven) | None => Phase::Complete,
+        };
     }
 }
 
@@ -246,7 +258,16 @@ pub(super) async fn link_ticket(
         SpecKind::Direct => {
             ticket.spec_id = Some(spec.id);
             tickets::save(tx, &mut ticket).await?;
-            direct_plan::write_task(tx, limits, spec, &ticket).await
+            if !spec.current_phase.is_document() {
+                return direct_plan::write_task(tx, limits, spec, &ticket).await;
+            }
+            // Its task is written with what its documents say.
+            match ticket.status {
+                TicketStatus::Backlog => {
+                    tickets::transition(tx, &mut ticket, TicketStatus::Analyzing).await
+                }
+                _ => Ok(()),
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a command on a project was refused.
 
 use omoi_domain::plain_title::BadGivenName;
+use omoi_domain::ticket_text::BadDeployCheck;
 use omoi_store::StoreError;
 use omoi_store::projects::Project;
 
@@ -10,6 +11,9 @@ pub enum ProjectCommandError {
     /// That is no name.
     #[error(transparent)]
     Name(#[from] BadGivenName),
+    /// That shows no deployment.
+    #[error(transparent)]
+    DeployCheck(#[from] BadDeployCheck),
     /// Another project of the organisation is called so.
     #[error("another project is called `{name}`")]
     NameTaken {

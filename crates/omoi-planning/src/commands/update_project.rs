@@ -5,6 +5,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::ProjectId;
 use omoi_domain::plain_title::given_name;
 use omoi_domain::project::{ProjectStatus, project_name_key};
+use omoi_domain::ticket_text::given_deploy_check;
 use omoi_store::projects::{self, Project};
 use omoi_store::{StoreError, Tenant, Tx};
 use serde_json::{Value, json};
@@ -22,6 +23,8 @@ pub struct ProjectChange {
     pub new_status: Option<ProjectStatus>,
     /// Whether its tasks may start without a person.
     pub autonomous: Option<bool>,
+    /// Another command that shows that what was handed over is deployed, or none any more.
+    pub deploy_check: Option<Option<String>>,
     /// Whether whoever asks may take back what was put away.
     pub may_take_back: bool,
 }
@@ -30,7 +33,8 @@ pub struct ProjectChange {
 ///
 /// # Errors
 /// [`ProjectCommandError::StaleVersion`], also where somebody was first between the look and the write;
-/// [`ProjectCommandError::Name`], [`ProjectCommandError::NameTaken`], [`ProjectCommandError::Archived`].
+/// [`ProjectCommandError::Name`], [`ProjectCommandError::NameTaken`], [`ProjectCommandError::DeployCheck`],
+/// [`ProjectCommandError::Archived`].
 pub async fn update_project(
     tenant: &Tenant,
     id: ProjectId,
@@ -38,6 +42,10 @@ pub async fn update_project(
     versions: Option<&[i64]>,
 ) -> Result<Project, ProjectCommandError> {
     let name = change.name.as_deref().map(given_name).transpose()?;
+    let deploy_check = match change.deploy_check {
+        Some(Some(command)) => Some(Some(given_deploy_check(&command)?)),
+        other => other,
+    };
     let update = async |tx: &mut Tx| -> Result<_, ProjectCommandError> {
         let mut project = projects::get(tx, id).await?;
         if versions.is_some_and(|meant| !meant.contains(&project.state_version)) {
@@ -60,6 +68,9 @@ pub async fn update_project(
             project.set_status(status, tx.now());
         }
         project.autonomous = change.autonomous.unwrap_or(project.autonomous);
+        if let Some(command) = deploy_check {
+            project.deploy_check = command;
+        }
         if project != before {
             let saved = projects::save(tx, &mut project).await;
             saved.map_err(|error| ProjectCommandError::of_write(error, &project.name))?;
@@ -87,6 +98,6 @@ pub async fn update_project(
 fn project_facts(project: &Project) -> Value {
     json!({
         "name": project.name, "description": project.description, "status": project.status,
-        "autonomous": project.autonomous,
+        "autonomous": project.autonomous, "deploy_check": project.deploy_check,
     })
 }

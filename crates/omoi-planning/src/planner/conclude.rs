@@ -12,6 +12,7 @@ use omoi_domain::lifecycle::phase::{
     RefusalFacts, RefusedOutput, SpentPhase, block_not_ready, block_spent_phase,
     judge_failed_attempt, pass_phase, postpone_phase, provider_failed_phase, refuse_phase,
 };
+use omoi_domain::lifecycle::ticket::document_place;
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
 use omoi_execution::outage;
@@ -23,6 +24,7 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::Attempt;
 use omoi_store::projects;
 
+use super::documents::conclude_document;
 use super::phase_change::{PhaseDecision, PhaseWriter, SpecPhase, change_phase};
 use super::step::PhaseDriver;
 use crate::gate::{INVALID_OUTPUT, JudgedOutput};
@@ -51,6 +53,9 @@ pub(super) async fn conclude_attempt(
     attempt: &Attempt,
 ) -> Result<Next, BoxError> {
     let SpecPhase { spec, run } = at;
+    if let Some(place) = document_place(run.phase) {
+        return conclude_document(driver, at, place).await;
+    }
     let is_of_tasks = run.phase == Phase::Tasks;
     if is_of_tasks && proofs::run_open(&driver.runner, spec, run, attempt.created_at).await? {
         return Ok(Next::Idle);
@@ -232,7 +237,8 @@ fn not_applied(spec: &str, refused: &ApplyError) -> PlanBlocker {
     }
 }
 
-async fn refuse(
+/// Has a phase tried again, or fails it where no attempt is left.
+pub(super) async fn refuse(
     driver: &PhaseDriver,
     at: SpecPhase<'_>,
     refusal: PhaseRefusal,

@@ -20,8 +20,10 @@ use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tenant, Tx, tickets};
+use omoi_store::{StoreError, Tenant, Tx, tasks, tickets};
 
+use super::documents::document_step;
+use super::step::PhaseDriver;
 use crate::base_runner::BaseRunner;
 use crate::{base_suite, direct_plan};
 
@@ -72,9 +74,13 @@ async fn own_proofs(tx: &mut Tx, spec: SpecId) -> Result<Vec<Check>, StoreError>
 }
 
 /// Takes the step that the rows of a direct spec ask for.
-pub(super) async fn direct_step(runner: &BaseRunner, spec: Spec) -> Result<Next, BoxError> {
+pub(super) async fn direct_step(driver: &PhaseDriver, spec: Spec) -> Result<Next, BoxError> {
+    let runner = &driver.runner;
     if let Some(next) = base_suite::hold_for_suite(runner, &spec, None).await? {
         return Ok(next);
+    }
+    if spec.current_phase.is_document() {
+        return document_step(driver, &spec).await;
     }
     take_checks_over(runner, &spec).await?;
     let rows = runner
@@ -92,15 +98,24 @@ pub(super) async fn direct_step(runner: &BaseRunner, spec: Spec) -> Result<Next,
     Ok(Next::Idle)
 }
 
-/// Gives the spec the commands that its ticket names by now.
+/// Gives the spec the commands that its ticket names by now, and its task where that waited for the documents of the ticket.
 async fn take_checks_over(runner: &BaseRunner, spec: &Spec) -> Result<(), StoreError> {
     let read = runner.store.read(async |tx| {
         let ticket = tickets::of_direct_spec(tx, spec.id).await?;
         let proofs = own_proofs(tx, spec.id).await?;
-        Ok::<_, StoreError>(direct_plan::has_checks_of(&ticket, &proofs))
+        let has_task = !tasks::of_spec(tx, spec.id).await?.is_empty();
+        Ok::<_, StoreError>((has_task, direct_plan::has_checks_of(&ticket, &proofs)))
     });
-    if read.await? {
-        return Ok(());
+    match read.await? {
+        (true, true) => return Ok(()),
+        (true, false) => {}
+        (false, _) => {
+            let written = runner.store.write(CrashPoint::SpecMoved, async |tx| {
+                let ticket = tickets::of_direct_spec(tx, spec.id).await?;
+                direct_plan::write_task(tx, &runner.limits, spec, &ticket).await
+            });
+            return written.await;
+        }
     }
     debug!(spec.id = %spec.id, "The commands of the ticket of SPEC-{} changed", spec.number);
     let replaced = runner.store.write(CrashPoint::SpecMoved, async |tx| {

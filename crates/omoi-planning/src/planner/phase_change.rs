@@ -22,6 +22,7 @@ use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, StoreError, Tenant, Tx, attempts, opinions};
 
+use super::documents::hand_document_over;
 use super::plan_rows::write_plan;
 use crate::gate::JudgedOutput;
 use crate::sync::ApplyError;
@@ -228,6 +229,7 @@ impl PhaseChangeset<'_> {
                 other.feedback = Some(feedback);
                 phases::save(tx, &mut other).await?;
             }
+            PhaseAction::KeepDocument => hand_document_over(tx, spec, run).await?,
             PhaseAction::WritePlan => write_plan(tx, spec, self.plan).await?,
             PhaseAction::EndPlanning { failed_phase } => {
                 end_planning(tx, spec, failed_phase).await?;

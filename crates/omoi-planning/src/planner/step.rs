@@ -76,7 +76,7 @@ impl FromParts for PhaseDriver {
 /// Takes the step the rows ask for.
 pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result<Next, BoxError> {
     if spec.kind == SpecKind::Direct {
-        return direct::direct_step(&driver.runner, spec).await;
+        return direct::direct_step(driver, spec).await;
     }
     let Some(run) = find_open_phase(&driver.writer, &mut spec).await? else {
         return Ok(Next::Idle);
@@ -102,7 +102,16 @@ pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result
     {
         return Ok(next);
     }
-    let last = last_attempt(&driver.writer.store, &run).await?;
+    take_phase_step(driver, at).await
+}
+
+/// Takes the step that the rows of a phase ask for, which nothing holds up.
+pub(super) async fn take_phase_step(
+    driver: &PhaseDriver,
+    at: SpecPhase<'_>,
+) -> Result<Next, BoxError> {
+    let run = at.run;
+    let last = last_attempt(&driver.writer.store, run).await?;
     let facts = PhaseFacts {
         state: run.state,
         attempts: run.attempts,
@@ -200,10 +209,9 @@ pub(super) async fn give_up(
     id: SpecId,
     reason: &str,
 ) -> Result<(), ApplyError> {
-    let kind = writer
-        .store
-        .read(async |tx| Ok::<_, StoreError>(specs::get(tx, id).await?.kind));
-    if kind.await? == SpecKind::Direct {
+    let read = writer.store.read(async |tx| specs::get(tx, id).await);
+    let spec = read.await?;
+    if spec.kind == SpecKind::Direct && !spec.current_phase.is_document() {
         return Ok(direct::give_up(&writer.store, id, reason).await?);
     }
     let given_up = writer.store.write(CrashPoint::PhaseMoved, async |tx| {

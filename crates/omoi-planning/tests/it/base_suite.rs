@@ -37,6 +37,7 @@ async fn with_suite(command: &str, hang: bool) -> Desk {
                 files: Json(BTreeMap::new()),
                 timeout_s: 60,
                 base_exit: None,
+                is_deploy: false,
             };
             checks::insert(tx, &check, &[]).await
         })

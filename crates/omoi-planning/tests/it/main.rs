@@ -10,6 +10,7 @@ mod base_suite;
 mod commands;
 mod create;
 mod desk;
+mod documents;
 mod failures;
 mod gates;
 mod intake;

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use omoi_domain::approval::ApprovalState;
 use omoi_domain::id::{OrgId, TicketId};
 use omoi_domain::task::TicketPhase;
 use omoi_domain::workflow::{ArtifactType, PhaseId, PhaseSeed};
 
 use super::process::LoopStatus;
 use super::task::TaskView;
+use super::ticket::GateResultView;
 use super::time::ApiTime;
 
 /// Tasks of the whole deployment in figures. `GET /admin/tasks/stats`.
@@ -71,10 +71,8 @@ pub struct PhaseGateStatus {
     pub next_phase: Option<PhaseId>,
     /// What the phase has to show.
     pub gates: Vec<GateView>,
-    /// What is against the next phase; nothing where the ticket could go there.
-    pub blocking_reasons: Vec<String>,
-    /// Where the newest question to people about the ticket stands.
-    pub approval: Option<ApprovalState>,
+    /// What gates said of the ticket, newest first; nothing where nobody tried to leave a phase.
+    pub results: Vec<GateResultView>,
 }
 
 /// Something that a phase has to show.

@@ -70,6 +70,14 @@ pub struct UpdateProject {
     )]
     #[schema(value_type = bool)]
     pub autonomous_execution_enabled: Option<bool>,
+    /// Another command that shows that what was handed over is deployed, of up to 4,000 characters; `null` takes it away.
+    #[serde(
+        default,
+        deserialize_with = "given_value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub deploy_check: Option<Option<String>>,
 }
 
 omoi_domain::closed_set! {
@@ -111,6 +119,10 @@ pub struct ProjectView {
     pub status: ProjectStatus,
     /// Whether its tasks may start without a person.
     pub autonomous_execution_enabled: bool,
+    /// The command that shows that what was handed over is deployed, in a sandbox at that commit. Without one tickets are done
+    /// once they are tested.
+    #[serde(default)]
+    pub deploy_check: Option<String>,
     /// Its repository on the disk of the process, told to the token of its data folder alone.
     pub repo_path: Option<String>,
     /// How much there is in it.

@@ -8,6 +8,7 @@ use omoi_domain::id::{
     CommentId, GateResultId, PhaseArtifactId, ProjectId, SpecId, StateTransitionId, TicketId,
     UserId,
 };
+use omoi_domain::lifecycle::ticket::GateReceipt;
 use omoi_domain::spec::WorkEvidence;
 use omoi_domain::task::Priority;
 use omoi_domain::ticket::{
@@ -443,6 +444,9 @@ pub struct GateResultView {
     pub blocking_reasons: Vec<String>,
     /// What the phase showed.
     pub artifacts_collected: Vec<ArtifactType>,
+    /// The receipts of checks among that, each with the attempt of the platform that ran it.
+    #[serde(default)]
+    pub receipts: Vec<GateReceipt>,
     /// Who tried.
     pub checked_by: ActorView,
     /// When.

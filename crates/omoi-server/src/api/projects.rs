@@ -77,6 +77,7 @@ async fn project_views(
             description: project.description,
             status: project.status,
             autonomous_execution_enabled: project.autonomous,
+            deploy_check: project.deploy_check,
             repo_path: project.repo_path.filter(|_| sees_paths),
             counts: ProjectCounts {
                 specs: counts.specs,

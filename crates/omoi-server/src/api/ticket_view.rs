@@ -49,6 +49,7 @@ pub(super) fn gate_result_view(row: GateResult) -> GateResultView {
         gate_status: row.gate_status,
         blocking_reasons: row.blocking_reasons.0,
         artifacts_collected: row.artifacts.0,
+        receipts: row.receipts.0,
         checked_by: row.actor.into(),
         checked_at: row.created_at.into(),
     }

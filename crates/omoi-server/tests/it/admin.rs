@@ -108,6 +108,18 @@ async fn the_phases_of_tickets_are_told_with_what_they_have_to_show() {
     );
     assert_eq!(gate["gates"][0]["rule"]["chars_min"], 500, "{gate}");
     assert_eq!(gate["next_phase"], "PHASE_DESIGN", "{gate}");
+    // Nobody tried to leave it; what a gate says then is what the ticket's own page shows.
+    assert_eq!(gate["results"], json!([]), "{gate}");
+    let (status, said) = post(&router, &format!("/tickets/{id}/validate-gate"), json!({})).await;
+    assert_eq!(
+        (status, &said["gate_status"]),
+        (200, &json!("skipped")),
+        "{said}"
+    );
+    let (_, _, gate) = told(&router, &format!("/admin/tickets/{id}/phase-gate-status")).await;
+    let (_, _, shown) = told(&router, &format!("/tickets/{id}")).await;
+    assert_eq!(gate["results"], json!([shown["gate_result"]]), "{gate}");
+    assert_eq!(gate["results"][0]["id"], said["id"], "{gate}");
     let query = format!("?project_id={}", test.spec.project_id);
     for query in ["", query.as_str()] {
         let (_, _, initial) = told(

@@ -123,6 +123,8 @@ async fn is_changed_for_one_version(desk: &SignInDesk, ada: &str, path: &str) {
         json!({ "status": "archived" }),
         json!({ "name": null }),
         json!({ "autonomous_execution_enabled": null }),
+        json!({ "deploy_check": " " }),
+        json!({ "deploy_check": "a\u{0}b" }),
     ] {
         let (status, _, told) = patch("*", body.clone()).await;
         assert_eq!(
@@ -131,9 +133,20 @@ async fn is_changed_for_one_version(desk: &SignInDesk, ada: &str, path: &str) {
             "{body}"
         );
     }
+    let named = json!({ "deploy_check": " curl -sf https://shop.example/health " });
+    let (_, _, told) = patch("*", named).await;
+    assert_eq!(
+        told["deploy_check"], "curl -sf https://shop.example/health",
+        "{told}"
+    );
+    let (_, tag, told) = patch("*", json!({ "deploy_check": null })).await;
+    assert_eq!(
+        (tag.as_str(), &told["deploy_check"]),
+        ("\"3\"", &Value::Null)
+    );
     // What changes nothing makes no version.
-    let (status, tag, _) = patch("\"1\"", json!({ "name": "Store" })).await;
-    assert_eq!((status, tag.as_str()), (200, "\"1\""));
+    let (status, tag, _) = patch("\"3\"", json!({ "name": "Store" })).await;
+    assert_eq!((status, tag.as_str()), (200, "\"3\""));
 }
 
 /// Puts the project of the test's spec away.

@@ -93,3 +93,45 @@ pub async fn list_quiet(tx: &mut Tx, before: Timestamp) -> Result<Vec<Ticket>, S
     )
     .await
 }
+
+/// Whether there is a ticket that a look for stalled ones concerns: one that is neither in the backlog nor done, or that the
+/// platform holds up.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_any_at_work(tx: &mut Tx) -> Result<bool, StoreError> {
+    let rows = tx
+        .rows(
+            "select 1 as n from tickets
+             where org_id = $1 and (status not in ('backlog', 'done') or stalled_at is not null) limit 1",
+            args![],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+/// Tickets that the platform holds up because nothing went on, longest first, at most 1,000.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_stalled(tx: &mut Tx) -> Result<Vec<Ticket>, StoreError> {
+    tx.all(
+        "stalled_at is not null order by stalled_at, id limit $2",
+        args![QUIET_MAX],
+    )
+    .await
+}
+
+/// Tickets that are to be shown to be deployed and that nothing holds up, of specs that were delivered, by their ids.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_deploying(tx: &mut Tx) -> Result<Vec<Ticket>, StoreError> {
+    tx.all(
+        "status = 'deploying' and not is_blocked and exists (select 1 from specs s
+             where s.id = coalesce(tickets.follows_spec_id, tickets.spec_id) and s.status = 'delivered')
+         order by id",
+        args![],
+    )
+    .await
+}

@@ -1,13 +1,23 @@
 //! What phases show, what gates said, and the questions about both.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use omoi_domain::approval::{ApprovalKind, ApprovalState};
-use omoi_domain::lifecycle::ticket::GateVerdict;
+use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::lifecycle::ticket::{GateReceipt, GateVerdict};
+use omoi_domain::merge::MergeState;
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::ticket::{TicketBlockReason, TicketStatus};
 use omoi_domain::workflow::{ArtifactType, GateStatus, PhaseId};
 use omoi_store::approvals::{self, PersonQuestion};
 use omoi_store::attempts::{self, Turn};
 use omoi_store::checked_work::{self, CheckedWork};
+use omoi_store::checks::{self, Check, Receipt};
+use omoi_store::merges::{self, Merge};
 use omoi_store::phase_artifacts::{self, GivenArtifact};
-use omoi_store::{Json, StoreError, phase_gate_results};
+use omoi_store::tickets::{self, Ticket};
+use omoi_store::{Json, StoreError, deliveries, phase_gate_results, specs};
 
 use crate::bench::{Bench, commit};
 use crate::samples::{self, World};
@@ -15,6 +25,8 @@ use crate::samples::{self, World};
 both!(
     of_what_was_given_the_newest_counts,
     what_gates_said_is_kept_in_order,
+    receipts_on_the_merged_tree_show_how_checks_ended,
+    a_deploy_check_shows_what_was_handed_over,
     a_gate_and_each_task_ask_once_at_a_time,
     words_are_added_to_the_last_turn,
 );
@@ -45,8 +57,6 @@ async fn of_what_was_given_the_newest_counts(bench: Bench) -> Result<(), StoreEr
     assert_eq!(found, expected);
     let n = phase_artifacts::count_of_ticket(&mut tx, world.ticket.id).await?;
     assert_eq!(n, 3);
-    let work = checked_work::of_task(&mut tx, &world.task).await?;
-    assert_eq!(work, CheckedWork::default());
     let mut foreign = bench.foreign().await.begin_read().await?;
     let theirs = phase_artifacts::newest_of_ticket(&mut foreign, world.ticket.id).await?;
     assert_eq!(theirs, []);
@@ -55,12 +65,18 @@ async fn of_what_was_given_the_newest_counts(bench: Bench) -> Result<(), StoreEr
 
 async fn what_gates_said_is_kept_in_order(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
+    let shown = GateReceipt {
+        receipt_id: bench.id(),
+        attempt_id: bench.id(),
+        passed: false,
+    };
     let verdict = |status, reasons: &[&str]| GateVerdict {
         phase: PhaseId::Testing,
         to_phase: PhaseId::Done,
         status,
         reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
         artifacts: vec![ArtifactType::TestResults],
+        receipts: vec![shown],
     };
     for status in GateStatus::ALL {
         commit(&bench.local, async |tx| {
@@ -75,6 +91,7 @@ async fn what_gates_said_is_kept_in_order(bench: Bench) -> Result<(), StoreError
     assert_eq!(statuses, GateStatus::ALL);
     assert_eq!(kept[0].blocking_reasons.0, ["ü is missing"]);
     assert_eq!(kept[0].artifacts.0, [ArtifactType::TestResults]);
+    assert_eq!(kept[0].receipts.0, [shown]);
     let newest = phase_gate_results::newest_of_tickets(&mut tx, &[world.ticket.id]).await?;
     assert_eq!(newest.get(&world.ticket.id), kept.first());
     let mut foreign = bench.foreign().await.begin_read().await?;
@@ -82,6 +99,182 @@ async fn what_gates_said_is_kept_in_order(bench: Bench) -> Result<(), StoreError
     assert_eq!(theirs, []);
     let theirs = phase_gate_results::newest_of_tickets(&mut foreign, &[world.ticket.id]).await?;
     assert!(theirs.is_empty());
+    Ok(())
+}
+
+async fn receipts_on_the_merged_tree_show_how_checks_ended(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let (own, none) = (BTreeSet::from([world.task.id]), BTreeSet::new());
+    let (spec, landed, left) = (world.spec.id, "m".repeat(40), "c".repeat(40));
+    let (check, attempt) = commit(&bench.local, async |tx| {
+        let (check, attempt) = (
+            samples::check(tx, &world.task, 1),
+            samples::attempt(tx, &world.task, 1),
+        );
+        checks::insert(tx, &check, &[]).await?;
+        attempts::insert(tx, &attempt).await?;
+        let merge = Merge {
+            state: MergeState::Completed,
+            merged_sha: Some(landed.clone()),
+            ..samples::merge(tx, &world.task)
+        };
+        merges::insert(tx, &merge).await?;
+        Ok((check, attempt))
+    })
+    .await?;
+    // What ran on a branch that did not land shows nothing of the merged tree.
+    for (stage, sha, passed, is_shown) in [
+        (CheckStage::Task, &left, true, false),
+        (CheckStage::Merge, &left, false, false),
+        (CheckStage::Base, &landed, false, false),
+        (CheckStage::Task, &landed, true, true),
+        (CheckStage::Merge, &landed, false, true),
+        (CheckStage::Head, &left, true, true),
+    ] {
+        let (before, after, others) = commit(&bench.local, async |tx| {
+            let before = checked_work::of_tasks(tx, spec, &own).await?;
+            let receipt = Receipt {
+                stage,
+                commit_sha: sha.clone(),
+                passed,
+                started_at: bench.now(),
+                ..samples::receipt(tx, &check, &attempt)
+            };
+            checks::store_receipt(tx, world.project.id, &check, &receipt).await?;
+            let shown = GateReceipt {
+                receipt_id: receipt.id,
+                attempt_id: attempt.id,
+                passed,
+            };
+            let after = checked_work::of_tasks(tx, spec, &own).await?;
+            if is_shown {
+                assert_eq!(after.receipts, [shown], "{stage}");
+            }
+            Ok((
+                before,
+                after,
+                checked_work::of_tasks(tx, spec, &none).await?,
+            ))
+        })
+        .await?;
+        assert_eq!(before == after, !is_shown, "{stage} {sha}");
+        assert_eq!((after.n_named, others), (1, CheckedWork::default()));
+        bench.advance(Duration::from_secs(1));
+    }
+    let mut foreign = bench.foreign().await.begin_read().await?;
+    let theirs = checked_work::of_tasks(&mut foreign, spec, &own).await?;
+    assert_eq!(theirs, CheckedWork::default());
+    Ok(())
+}
+
+async fn a_deploy_check_shows_what_was_handed_over(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let spec = world.spec.id;
+    let (check, attempt) = commit(&bench.local, async |tx| {
+        let check = Check {
+            task_id: None,
+            kind: CheckKind::Regression,
+            is_deploy: true,
+            ..samples::check(tx, &world.task, 1)
+        };
+        checks::insert(tx, &check, &[]).await?;
+        let attempt = samples::attempt(tx, &world.task, 1);
+        attempts::insert(tx, &attempt).await?;
+        deliveries::plan(tx, spec, &"h".repeat(40), "omoi/tags").await?;
+        Ok((check, attempt))
+    })
+    .await?;
+    for (sha, passed, shown) in [
+        ("g".repeat(40), true, None),
+        ("h".repeat(40), false, Some(false)),
+        ("h".repeat(40), true, Some(true)),
+    ] {
+        let found = commit(&bench.local, async |tx| {
+            let receipt = Receipt {
+                stage: if passed {
+                    CheckStage::Head
+                } else {
+                    CheckStage::Merge
+                },
+                commit_sha: sha.clone(),
+                passed,
+                started_at: bench.now(),
+                ..samples::receipt(tx, &check, &attempt)
+            };
+            checks::store_receipt(tx, world.project.id, &check, &receipt).await?;
+            checked_work::of_deployment(tx, spec, &check.command).await
+        })
+        .await?;
+        assert_eq!(found.map(|receipt| receipt.passed), shown, "{sha} {passed}");
+        bench.advance(Duration::from_secs(1));
+    }
+    let mut tx = bench.local.begin_read().await?;
+    let own = checks::deploy_of_spec(&mut tx, spec, &check.command).await?;
+    assert_eq!(own, Some(check.clone()));
+    assert_eq!(
+        checks::deploy_of_spec(&mut tx, spec, "another").await?,
+        None
+    );
+    assert_eq!(
+        checked_work::of_deployment(&mut tx, spec, "another").await?,
+        None
+    );
+    // It says nothing of the work on tasks.
+    let tasks = BTreeSet::from([world.task.id]);
+    let work = checked_work::of_tasks(&mut tx, spec, &tasks).await?;
+    assert_eq!(work, CheckedWork::default());
+    drop(tx);
+    let foreign = bench.foreign().await;
+    let mut tx = foreign.begin_read().await?;
+    assert_eq!(
+        checks::deploy_of_spec(&mut tx, spec, &check.command).await?,
+        None
+    );
+    assert_eq!(
+        checked_work::of_deployment(&mut tx, spec, &check.command).await?,
+        None
+    );
+    drop(tx);
+    tickets_wait_for_what_was_delivered(&bench, &world).await
+}
+
+async fn tickets_wait_for_what_was_delivered(
+    bench: &Bench,
+    world: &World,
+) -> Result<(), StoreError> {
+    let (follows, blocked) = commit(&bench.local, async |tx| {
+        let mut spec = specs::get(tx, world.spec.id).await?;
+        let follows = Ticket {
+            follows_spec_id: Some(spec.id),
+            status: TicketStatus::Deploying,
+            phase_id: PhaseId::Deployment,
+            ..Ticket::in_backlog(tx, world.project.id, 11)
+        };
+        tickets::insert(tx, &follows).await?;
+        let mut blocked = Ticket {
+            id: tx.new_id(),
+            number: 12,
+            local_id: "TKT-012".to_owned(),
+            ..follows.clone()
+        };
+        tickets::insert(tx, &blocked).await?;
+        assert_eq!(
+            tickets::list_deploying(tx).await?,
+            [],
+            "nothing is handed over"
+        );
+        specs::transition(tx, &mut spec, SpecStatus::Delivered, None).await?;
+        let reason = TicketBlockReason::FailingChecks;
+        tickets::block_ticket(tx, &mut blocked, reason, None).await?;
+        Ok((follows, blocked))
+    })
+    .await?;
+    let mut tx = bench.local.begin_read().await?;
+    let found = tickets::list_deploying(&mut tx).await?;
+    let ids: Vec<_> = found.iter().map(|ticket| ticket.id).collect();
+    assert_eq!(ids, [follows.id], "{}", blocked.id);
+    let mut foreign = bench.foreign().await.begin_read().await?;
+    assert_eq!(tickets::list_deploying(&mut foreign).await?, []);
     Ok(())
 }
 

@@ -102,6 +102,9 @@ pub(crate) struct SetProjectArgs {
     /// Whether its tasks may start without a person
     #[arg(long, value_name = "true|false")]
     autonomous: Option<bool>,
+    /// A command that shows that what was handed over is deployed; an empty one takes it away
+    #[arg(long, value_name = "COMMAND")]
+    deploy_check: Option<String>,
 }
 
 fn parse_project_status(text: &str) -> Result<ProjectStatus, String> {
@@ -228,10 +231,14 @@ fn project_change(arguments: SetProjectArgs) -> anyhow::Result<UpdateProject> {
             .map(|text| (!text.is_empty()).then_some(text)),
         status: arguments.status,
         autonomous_execution_enabled: arguments.autonomous,
+        deploy_check: arguments
+            .deploy_check
+            .map(|command| (!command.is_empty()).then_some(command)),
     };
     if body == UpdateProject::default() {
         let says = "say what is to change".to_owned();
-        let hint = "one of --name, --description, --status and --autonomous".to_owned();
+        let hint =
+            "one of --name, --description, --status, --autonomous and --deploy-check".to_owned();
         return Err(anyhow::Error::new(UsageError(says)).context(ErrorHint(hint)));
     }
     Ok(body)
@@ -283,12 +290,14 @@ fn project_lines(project: &ProjectView, stats: &ProjectStats, page: OutputPage) 
     };
     let path = project.repo_path.as_deref().map(clean_line);
     let described = project.description.as_deref().map(clean_line);
+    let deployed = project.deploy_check.as_deref().map(clean_line);
     let facts = [
         ("id", project.id.to_string()),
         ("for", described.unwrap_or_default()),
         ("status", project.status.to_string()),
         ("tasks start", starts.to_owned()),
         ("repository", path.unwrap_or_default()),
+        ("deployed if", deployed.unwrap_or_default()),
         ("specs", tally_text(&stats.specs_by_status)),
         ("tickets", tally_text(&stats.tickets_by_status)),
         ("tasks", tally_text(&stats.tasks_by_status)),

@@ -78,13 +78,16 @@ pub(crate) struct CreateTicketArgs {
     #[arg(long = "after", value_name = "TICKET")]
     dependencies: Vec<String>,
     /// Have it done by one task, once nothing stands against it
-    #[arg(long, conflicts_with = "spec")]
+    #[arg(long, conflicts_with = "spec", group = "one_task")]
     quick: bool,
     /// Have it planned as a spec and done, once nothing stands against it
     #[arg(long)]
     spec: bool,
+    /// Have what is wanted and its design written down first, then as --quick
+    #[arg(long, conflicts_with = "spec", group = "one_task")]
+    phased: bool,
     /// A command that shows that it is done, and fails before; may be repeated
-    #[arg(long = "check", value_name = "CMD", requires = "quick")]
+    #[arg(long = "check", value_name = "CMD", requires = "one_task")]
     check_commands: Vec<String>,
     /// Write it although an open ticket says the same
     #[arg(long)]
@@ -293,10 +296,11 @@ fn new_ticket(arguments: CreateTicketArgs) -> CreateTicket {
         phase_id: None,
         labels: arguments.labels,
         assignee_id: None,
-        workflow_mode: match (arguments.quick, arguments.spec) {
-            (true, _) => Some(WorkflowMode::Quick),
-            (false, true) => Some(WorkflowMode::SpecDriven),
-            (false, false) => None,
+        workflow_mode: match (arguments.quick, arguments.spec, arguments.phased) {
+            (true, _, _) => Some(WorkflowMode::Quick),
+            (_, true, _) => Some(WorkflowMode::SpecDriven),
+            (_, _, true) => Some(WorkflowMode::Phased),
+            (false, false, false) => None,
         },
         check_commands: arguments.check_commands,
         dependencies: arguments.dependencies,

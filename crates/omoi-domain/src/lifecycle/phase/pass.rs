@@ -26,23 +26,8 @@ pub struct PassedOutput {
 /// Accepts the output of a phase. That of sync also writes the plan and ends planning. Why an earlier
 /// output was refused stays: a person may ask.
 pub fn pass_phase(passed: PassedOutput) -> Vec<PhaseAction> {
-    let PassedOutput {
-        phase,
-        verdict,
-        score,
-        output,
-        digest,
-        is_auto_start,
-    } = passed;
-    let mut actions = vec![
-        PhaseAction::KeepScore(score),
-        PhaseAction::AcceptOutput { output, digest },
-        PhaseAction::TellVerdict(verdict.clone()),
-        PhaseAction::Move {
-            to: PhaseState::Passed,
-            verdict,
-        },
-    ];
+    let (phase, is_auto_start) = (passed.phase, passed.is_auto_start);
+    let mut actions = accept_output(passed);
     let next = phase.next().unwrap_or(Phase::Complete);
     if next != Phase::Complete {
         actions.push(PhaseAction::SetCurrentPhase(next));
@@ -59,6 +44,36 @@ pub fn pass_phase(passed: PassedOutput) -> Vec<PhaseAction> {
         actions.push(moved(SpecStatus::Working));
     }
     actions
+}
+
+/// Accepts the document of a phase of a ticket, which the ticket is given, and has its spec stand at the next one.
+pub fn pass_document(passed: PassedOutput) -> Vec<PhaseAction> {
+    let next = passed.phase.next().unwrap_or(Phase::Complete);
+    let mut actions = accept_output(passed);
+    actions.extend([
+        PhaseAction::KeepDocument,
+        PhaseAction::SetCurrentPhase(next),
+    ]);
+    actions
+}
+
+fn accept_output(passed: PassedOutput) -> Vec<PhaseAction> {
+    let PassedOutput {
+        verdict,
+        score,
+        output,
+        digest,
+        ..
+    } = passed;
+    vec![
+        PhaseAction::KeepScore(score),
+        PhaseAction::AcceptOutput { output, digest },
+        PhaseAction::TellVerdict(verdict.clone()),
+        PhaseAction::Move {
+            to: PhaseState::Passed,
+            verdict,
+        },
+    ]
 }
 
 #[cfg(test)]
@@ -119,6 +134,29 @@ mod tests {
             ];
             expected.extend(then);
             assert_eq!(actions, expected, "{phase} {is_auto_start}");
+        }
+    }
+
+    #[test]
+    fn a_document_is_given_to_its_ticket_and_writes_no_plan() {
+        for (phase, next) in [
+            (Phase::TicketRequirements, Phase::TicketDesign),
+            (Phase::TicketDesign, Phase::Complete),
+        ] {
+            let actions = pass_document(PassedOutput {
+                phase,
+                verdict: PhaseVerdict::default(),
+                score: 1.0,
+                output: Value::Null,
+                digest: "d".to_owned(),
+                is_auto_start: true,
+            });
+            let expected = [
+                PhaseAction::KeepDocument,
+                PhaseAction::SetCurrentPhase(next),
+            ];
+            assert!(actions.ends_with(&expected), "{actions:?}");
+            assert!(!actions.contains(&PhaseAction::WritePlan), "{phase}");
         }
     }
 }

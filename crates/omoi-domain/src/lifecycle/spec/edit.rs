@@ -78,7 +78,7 @@ fn phase_after(phase: Phase) -> Result<Phase, SpecRefusal> {
         Phase::Explore | Phase::Prd | Phase::Requirements | Phase::Design | Phase::Tasks => {
             phase.next()
         }
-        Phase::Sync | Phase::Complete => None,
+        Phase::Sync | Phase::Complete | Phase::TicketRequirements | Phase::TicketDesign => None,
     };
     next.ok_or(SpecRefusal::NotEditable(phase))
 }

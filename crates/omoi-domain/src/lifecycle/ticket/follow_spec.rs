@@ -15,6 +15,8 @@ pub struct FollowedSpec {
     pub block: Option<SpecBlock>,
     /// Whether it is planned for the ticket. The tasks of a direct spec are the ticket's own, which it follows besides.
     pub is_planned: bool,
+    /// Whether a check has to show that what was delivered is deployed.
+    pub has_deploy_check: bool,
 }
 
 /// What follows for the ticket.
@@ -46,7 +48,7 @@ pub fn follow_spec(status: TicketStatus, spec: FollowedSpec) -> TicketFollowing 
     );
     TicketFollowing {
         moves: match spec.is_planned {
-            true => moves_to(status, spec.to),
+            true => moves_to(status, spec),
             false => Vec::new(),
         },
         goes_on: was_held && block.is_none(),
@@ -70,18 +72,23 @@ fn held_by(block: SpecBlock) -> TicketBlockReason {
 }
 
 /// The moves of a ticket whose spec is planned, worked on or delivered.
-fn moves_to(status: TicketStatus, spec: SpecStatus) -> Vec<TicketStatus> {
+fn moves_to(status: TicketStatus, spec: FollowedSpec) -> Vec<TicketStatus> {
     use TicketStatus::{Analyzing, Backlog, Building, BuildingDone, Deploying, Done, Testing};
-    let to_done = [Building, BuildingDone, Testing, Done];
-    match (spec, status) {
+    let last = match spec.has_deploy_check {
+        true => Deploying,
+        false => Done,
+    };
+    let to_end = [Building, BuildingDone, Testing, last];
+    match (spec.to, status) {
         (SpecStatus::Executing | SpecStatus::Completed, Backlog) => vec![Analyzing],
         (SpecStatus::Working, Backlog | Analyzing | BuildingDone | Testing | Deploying | Done) => {
             vec![Building]
         }
-        (SpecStatus::Delivered, Backlog | Analyzing) => to_done.to_vec(),
-        (SpecStatus::Delivered, Building) => to_done[1..].to_vec(),
-        (SpecStatus::Delivered, BuildingDone) => to_done[2..].to_vec(),
-        (SpecStatus::Delivered, Testing | Deploying) => vec![Done],
+        (SpecStatus::Delivered, Backlog | Analyzing) => to_end.to_vec(),
+        (SpecStatus::Delivered, Building) => to_end[1..].to_vec(),
+        (SpecStatus::Delivered, BuildingDone) => to_end[2..].to_vec(),
+        (SpecStatus::Delivered, Testing) => vec![last],
+        (SpecStatus::Delivered, Deploying) if !spec.has_deploy_check => vec![Done],
         _ => Vec::new(),
     }
 }
@@ -95,12 +102,15 @@ mod tests {
     fn a_ticket_is_where_its_spec_is() {
         for rule in SpecStatus::RULES {
             for status in TicketStatus::ALL.iter().copied() {
-                for is_planned in [false, true] {
+                for (is_planned, has_deploy_check) in
+                    [(false, false), (true, false), (false, true), (true, true)]
+                {
                     let spec = FollowedSpec {
                         from: rule.from,
                         to: rule.to,
                         block: None,
                         is_planned,
+                        has_deploy_check,
                     };
                     let following = follow_spec(status, spec);
                     let mut at = status;
@@ -110,6 +120,11 @@ mod tests {
                     }
                     let expected = match (is_planned, rule.to) {
                         (true, SpecStatus::Working) => TicketStatus::Building,
+                        (true, SpecStatus::Delivered)
+                            if has_deploy_check && status != TicketStatus::Done =>
+                        {
+                            TicketStatus::Deploying
+                        }
                         (true, SpecStatus::Delivered) => TicketStatus::Done,
                         (true, SpecStatus::Executing | SpecStatus::Completed)
                             if status == TicketStatus::Backlog =>
@@ -131,6 +146,7 @@ mod tests {
             to,
             block,
             is_planned: false,
+            has_deploy_check: false,
         };
         for block in SpecBlock::ALL.iter().copied() {
             let stopped = moved(SpecStatus::Working, SpecStatus::Blocked, Some(block));

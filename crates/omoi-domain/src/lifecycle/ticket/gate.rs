@@ -1,6 +1,9 @@
 //! Whether a phase shows what it has to before its ticket leaves it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{TicketMoveFacts, TicketStep, TicketTask};
+use crate::id::{AttemptId, ReceiptId};
 use crate::task::TaskStatus;
 use crate::ticket::TicketStatus;
 use crate::workflow::{ArtifactType, GateRule, GateStatus, PhaseDefinition, PhaseId, PhaseMode};
@@ -31,13 +34,19 @@ pub enum ArtifactContent {
         /// Hundredths.
         percent: u32,
     },
-    /// Checks that ran.
-    Checks {
-        /// Those that passed.
-        n_passed: u32,
-        /// Those that did not.
-        n_failed: u32,
-    },
+    /// Checks that ran: of each its last receipt.
+    Checks(Vec<GateReceipt>),
+}
+
+/// A receipt that a gate looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct GateReceipt {
+    /// Row id of the receipt.
+    pub receipt_id: ReceiptId,
+    /// The platform's attempt that ran the check.
+    pub attempt_id: AttemptId,
+    /// Whether the check passed.
+    pub passed: bool,
 }
 
 /// What a gate says of one phase.
@@ -53,6 +62,8 @@ pub struct GateVerdict {
     pub reasons: Vec<String>,
     /// What the phase shows.
     pub artifacts: Vec<ArtifactType>,
+    /// The receipts that it shows among that.
+    pub receipts: Vec<GateReceipt>,
 }
 
 /// Headings of a text: lower case, words joined by `_`.
@@ -99,6 +110,7 @@ pub fn judge_present_phase(facts: &TicketMoveFacts<'_>, to_phase: PhaseId) -> Ga
             status: GateStatus::Passed,
             reasons: Vec::new(),
             artifacts: Vec::new(),
+            receipts: Vec::new(),
         },
     }
 }
@@ -114,6 +126,7 @@ fn judge_phase(
         .iter()
         .filter(|gate| is_due(gate.artifact_type, from.status));
     let mut artifacts = Vec::new();
+    let mut receipts = Vec::new();
     let mut reasons = Vec::new();
     for gate in due {
         let mut found = facts.artifacts.iter();
@@ -121,16 +134,22 @@ fn judge_phase(
         match found {
             Some(artifact) => {
                 artifacts.push(artifact.artifact_type);
+                if let ArtifactContent::Checks(shown) = &artifact.content {
+                    receipts.extend_from_slice(shown);
+                }
                 reasons.extend(reasons_of(artifact, &gate.rule));
             }
             None => reasons.extend(reason_for_missing(gate.artifact_type, &gate.rule)),
         }
     }
-    // What was worked out in no document, nobody has to show.
-    let is_passed_by = definition.is_skippable
-        && definition.mode == Some(PhaseMode::Exploration)
-        && artifacts.is_empty();
-    let open_work = match from.phase.is_built() {
+    // What was worked out in no document, nobody has to show; nor a deployment that nobody named a check for.
+    let is_unseen = match definition.mode {
+        Some(PhaseMode::Exploration) => true,
+        _ => from.phase == PhaseId::Deployment && !facts.has_deploy_check,
+    };
+    let is_passed_by = definition.is_skippable && is_unseen && artifacts.is_empty();
+    // The work of a deployment is its check, and what is deployed was built and tested before.
+    let open_work = match from.phase.is_built() && from.phase != PhaseId::Deployment {
         true => open_work(facts.tasks),
         false => None,
     };
@@ -146,6 +165,7 @@ fn judge_phase(
         status,
         reasons,
         artifacts,
+        receipts,
     }
 }
 
@@ -200,7 +220,7 @@ fn reason_for_missing(artifact: ArtifactType, rule: &GateRule) -> Option<String>
     }
 }
 
-fn reasons_of(artifact: &GateArtifact, rule: &GateRule) -> Vec<String> {
+pub(super) fn reasons_of(artifact: &GateArtifact, rule: &GateRule) -> Vec<String> {
     let name = artifact.artifact_type;
     match (rule, &artifact.content) {
         (
@@ -226,9 +246,10 @@ fn reasons_of(artifact: &GateArtifact, rule: &GateRule) -> Vec<String> {
                 is_low.then(|| format!("{name} is {percent} %, and {percent_min} % are asked for"));
             low.into_iter().collect()
         }
-        (GateRule::AllPassed, ArtifactContent::Checks { n_passed, n_failed }) if *n_failed > 0 => {
-            let n = n_passed + n_failed;
-            vec![format!("{n_failed} of its {n} checks failed")]
+        (GateRule::AllPassed, ArtifactContent::Checks(receipts)) => {
+            let n_failed = receipts.iter().filter(|receipt| !receipt.passed).count();
+            let failed = || format!("{n_failed} of its {} checks failed", receipts.len());
+            (n_failed > 0).then(failed).into_iter().collect()
         }
         _ => Vec::new(),
     }
@@ -236,6 +257,9 @@ fn reasons_of(artifact: &GateArtifact, rule: &GateRule) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use uuid::Uuid;
+
     use super::*;
     use crate::merge::IntegrationState;
     use crate::ticket::ApprovalStatus;
@@ -276,9 +300,34 @@ mod tests {
             tasks: &[MERGED],
             phases: &seeded_workflow().phases,
             artifacts,
+            has_deploy_check: true,
         };
         let step = |(status, phase)| TicketStep { status, phase };
         judge_step(&facts, step(from), step(to))
+    }
+
+    fn receipt(n: u128, passed: bool) -> GateReceipt {
+        GateReceipt {
+            receipt_id: ReceiptId::from_uuid(Uuid::from_u128(n)),
+            attempt_id: AttemptId::from_uuid(Uuid::from_u128(n + 100)),
+            passed,
+        }
+    }
+
+    #[test]
+    fn a_verdict_names_the_receipts_that_were_shown_whatever_it_says() {
+        use TicketStatus::{Done, Testing};
+        for (passed, status) in [(true, GateStatus::Passed), (false, GateStatus::Failed)] {
+            let shown = vec![receipt(1, true), receipt(2, passed)];
+            let results = ArtifactContent::Checks(shown.clone());
+            let artifacts = [
+                artifact(ArtifactType::TestResults, results),
+                artifact(ArtifactType::TestEvidence, ArtifactContent::Present),
+            ];
+            let (testing, done) = ((Testing, PhaseId::Testing), (Done, PhaseId::Done));
+            let verdict = judged(testing, done, &artifacts).unwrap();
+            assert_eq!((verdict.status, verdict.receipts), (status, shown));
+        }
     }
 
     #[test]
@@ -324,7 +373,10 @@ mod tests {
         use TicketStatus::{Building, BuildingDone, Deploying, Done, Testing};
         let present = |artifact_type| artifact(artifact_type, ArtifactContent::Present);
         let checks = |n_passed, n_failed| {
-            artifact(TestResults, ArtifactContent::Checks { n_passed, n_failed })
+            let passed = [true].repeat(n_passed).into_iter();
+            let receipts = (1..).zip(passed.chain([false].repeat(n_failed)));
+            let receipts = receipts.map(|(n, passed)| receipt(n, passed)).collect();
+            artifact(TestResults, ArtifactContent::Checks(receipts))
         };
         let covered = |percent| artifact(TestCoverage, ArtifactContent::Coverage { percent });
         let building = (Building, PhaseId::Implementation);
@@ -384,6 +436,7 @@ mod tests {
             tasks: &[],
             phases: &seeded_workflow().phases,
             artifacts: &[],
+            has_deploy_check: false,
         };
         let verdict = judge_present_phase(&facts, PhaseId::Testing);
         let expected = (GateStatus::Pending, vec!["it has no task".to_owned()]);
@@ -395,6 +448,19 @@ mod tests {
         };
         let status = judge_present_phase(&done, PhaseId::Done).status;
         assert_eq!(status, GateStatus::Passed);
+        // A deployment that nobody named a check for is passed by, with one it is shown.
+        for (has_deploy_check, expected) in
+            [(false, GateStatus::Skipped), (true, GateStatus::Failed)]
+        {
+            let deploying = TicketMoveFacts {
+                status: TicketStatus::Deploying,
+                phase: PhaseId::Deployment,
+                has_deploy_check,
+                ..facts
+            };
+            let status = judge_present_phase(&deploying, PhaseId::Done).status;
+            assert_eq!(status, expected);
+        }
         let unknown = TicketMoveFacts {
             phases: &[],
             ..done

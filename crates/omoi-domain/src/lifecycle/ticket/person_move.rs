@@ -20,6 +20,8 @@ pub struct TicketMoveFacts<'a> {
     pub phases: &'a [PhaseDefinition],
     /// What it has to show.
     pub artifacts: &'a [GateArtifact],
+    /// Whether a check has to show that it is deployed.
+    pub has_deploy_check: bool,
 }
 
 /// Where a person wants a ticket to be.
@@ -134,8 +136,26 @@ fn steps_to_status(
         return Ok(Vec::new());
     }
     expect_person_move(facts.status, status)?;
-    let phase = facts.phase.kept_with(status);
-    Ok(vec![TicketStep { status, phase }])
+    Ok(steps_along(facts, facts.phase, &[status]))
+}
+
+/// The steps of a way. What has to be deployed is not done before: it goes through the phase in which that is shown.
+fn steps_along(
+    facts: &TicketMoveFacts<'_>,
+    phase: PhaseId,
+    way: &[TicketStatus],
+) -> Vec<TicketStep> {
+    use TicketStatus::{Deploying, Done};
+    let mut way = way.to_vec();
+    let is_past = facts.status == Deploying || way.contains(&Deploying);
+    if facts.has_deploy_check && !is_past && way.last() == Some(&Done) {
+        way.insert(way.len() - 1, Deploying);
+    }
+    let steps = way.into_iter().map(|status| TicketStep {
+        status,
+        phase: phase.kept_with(status),
+    });
+    steps.collect()
 }
 
 /// What is done is opened again by the platform alone, which knows which task is open.
@@ -178,11 +198,7 @@ fn steps_to_phase(
             return Err(TicketMoveRefusal::Phase { from, to: phase });
         }
     };
-    let steps = way.iter().map(|status| TicketStep {
-        status: *status,
-        phase: phase.kept_with(*status),
-    });
-    Ok(steps.collect())
+    Ok(steps_along(facts, phase, way))
 }
 
 #[cfg(test)]
@@ -232,6 +248,7 @@ mod tests {
             tasks,
             phases: &seeded_workflow().phases,
             artifacts: SHOWN,
+            has_deploy_check: false,
         }
     }
 
@@ -273,6 +290,33 @@ mod tests {
     }
 
     #[test]
+    fn what_has_to_be_deployed_is_not_done_before() {
+        use TicketStatus::{Building, Deploying, Done, Testing};
+        for (status, target, n_steps) in [
+            (Testing, TicketTarget::Status(Done), 2),
+            (Testing, TicketTarget::Phase(PhaseId::Done), 2),
+            (Building, TicketTarget::Phase(PhaseId::Done), 4),
+            (Building, TicketTarget::Phase(PhaseId::Deployment), 3),
+            (Deploying, TicketTarget::Status(Done), 1),
+        ] {
+            let facts = TicketMoveFacts {
+                has_deploy_check: true,
+                ..facts(status, &[MERGED])
+            };
+            let plan = decide_person_move(&facts, target, true).unwrap();
+            assert_eq!(plan.steps.len(), n_steps, "{status} {target:?}");
+            assert!(
+                plan.steps
+                    .iter()
+                    .all(|step| step.phase.has_status(step.status))
+            );
+            let is_deployment_left = target != TicketTarget::Phase(PhaseId::Deployment);
+            let refused = decide_person_move(&facts, target, false);
+            assert_eq!(refused.is_err(), is_deployment_left, "{status} {target:?}");
+        }
+    }
+
+    #[test]
     fn a_ticket_is_sent_back_from_what_follows_its_building() {
         for from in TicketStatus::ALL {
             let moved = decide_person_move(&facts(*from, &[]), TicketTarget::BackToBuilding, false);
@@ -299,8 +343,8 @@ mod tests {
             (Testing, &[RUNNING], Building, 0),
             (Testing, &[MERGED], Done, 0),
             (Testing, &[MERGED], Deploying, 0),
-            (Deploying, &[MERGED], Done, 1),
-            (Deploying, &[], Done, 1),
+            (Deploying, &[MERGED], Done, 0),
+            (Deploying, &[], Done, 0),
         ] {
             let facts = facts(from, tasks);
             let target = TicketTarget::Status(to);

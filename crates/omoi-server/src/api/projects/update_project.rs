@@ -13,7 +13,7 @@ use crate::api::policy::needs;
 use crate::api::version::{IF_MATCH_DESCRIPTION, MeantVersions};
 use crate::error::ApiError;
 
-/// Changes a project: its name, what it is for, and whether work goes on in it.
+/// Changes a project: its name, what it is for, whether work goes on in it, and what shows that its work is deployed.
 #[utoipa::path(
     patch, path = "/projects/{project_id}", tag = "projects", request_body = UpdateProject,
     params(ProjectPath, ("If-Match" = Option<String>, Header, description = IF_MATCH_DESCRIPTION)),
@@ -33,6 +33,7 @@ pub(super) async fn update_project(
         description: body.description,
         new_status: body.status.map(Into::into),
         autonomous: body.autonomous_execution_enabled,
+        deploy_check: body.deploy_check,
         may_take_back: caller.has_also(Permission::ProjectArchive),
     };
     let (tenant, versions) = (caller.own_rows(), meant.0.as_deref());

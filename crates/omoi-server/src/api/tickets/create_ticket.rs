@@ -88,7 +88,7 @@ pub(in crate::api) fn expect_begun_by(
     }
     match mode {
         Some(WorkflowMode::SpecDriven) => caller.expect_also(Permission::SpecApprove),
-        Some(WorkflowMode::Quick) | None => Ok(()),
+        Some(WorkflowMode::Quick | WorkflowMode::Phased) | None => Ok(()),
     }
 }
 
