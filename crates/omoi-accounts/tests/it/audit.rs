@@ -1,5 +1,6 @@
 //! The audit log: each act is told once, in one chain, which shows any change of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -24,8 +25,11 @@ use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction, AuditOutcome, ChainFault, RequestOrigin};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{CredentialId, OrgId, UserId};
+use omoi_domain::planted_bug::{PlantedBug, plant_bug};
 use omoi_store::audit_log::{self, AuditEntry};
 use omoi_store::{StoreError, Tx};
+use omoi_testkit::audited::ACTS_OF_COMMANDS;
+use omoi_testkit::invariant::tell_row;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
@@ -40,6 +44,7 @@ both!(
     any_change_of_a_row_names_it,
     the_database_itself_keeps_rows_as_they_are,
     an_act_is_told_with_its_change_or_not_at_all,
+    acts_that_no_operation_comes_to_are_told,
 );
 
 const ADA: &str = "ada@example.org";
@@ -338,6 +343,49 @@ fn changed_values(value: &str) -> Vec<String> {
         .collect()
 }
 
+/// What became of changes of the second row.
+#[derive(Default)]
+struct TriedChanges {
+    n_named: usize,
+    /// The tables themselves refuse some.
+    n_refused: usize,
+    unnamed: Vec<String>,
+}
+
+/// Changes each column of the second row, which holds `row`, in up to `most` ways, and puts it back.
+async fn try_changes(desk: &Desk, row: &[Option<String>], most: usize) -> TriedChanges {
+    let mut tried = TriedChanges::default();
+    for (column, value) in COLUMNS.into_iter().zip(row) {
+        let value = value.as_ref().unwrap();
+        for changed in changed_values(value).into_iter().take(most) {
+            let sql = format!(
+                "update audit_log set {column} = '{}' where seq = 2",
+                changed.replace('\'', "''")
+            );
+            if desk.try_raw(&sql).await.is_err() {
+                tried.n_refused += 1;
+                continue;
+            }
+            let told = verify_chain(&desk.accounts.store, OrgId::LOCAL)
+                .await
+                .unwrap();
+            let expected = match column {
+                "org_id" | "seq" => ChainFault::MissingRow { seq: 2 },
+                _ => ChainFault::ChangedRow { seq: 2 },
+            };
+            match told == Err(expected) {
+                true => tried.n_named += 1,
+                false => tried
+                    .unnamed
+                    .push(format!("{column}: {value} -> {changed}: {told:?}")),
+            }
+            desk.raw("delete from audit_log; insert into audit_log select * from kept")
+                .await;
+        }
+    }
+    tried
+}
+
 #[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn any_change_of_a_row_names_it(desk: Desk) {
     write_rows(&desk).await;
@@ -357,34 +405,27 @@ async fn any_change_of_a_row_names_it(desk: Desk) {
             .await
             .unwrap()
     };
-    let (mut n_found, mut n_refused) = (0, 0);
-    for (column, value) in COLUMNS.into_iter().zip(row) {
-        let value = value.unwrap();
-        let mut changes = changed_values(&value);
-        if !desk.is_sqlite() {
-            // Each is three round trips: the ends of a text are as good as its middle.
-            changes.truncate(2);
-        }
-        for changed in changes {
-            let sql = format!(
-                "update audit_log set {column} = '{}' where seq = 2",
-                changed.replace('\'', "''")
-            );
-            if desk.try_raw(&sql).await.is_err() {
-                n_refused += 1;
-                continue;
-            }
-            let fault = check().await.unwrap_err();
-            let expected = match column {
-                "org_id" | "seq" => ChainFault::MissingRow { seq: 2 },
-                _ => ChainFault::ChangedRow { seq: 2 },
-            };
-            assert_eq!(fault, expected, "{column}: {value} -> {changed}");
-            n_found += 1;
-            desk.raw("delete from audit_log; insert into audit_log select * from kept")
-                .await;
-        }
-    }
+    // Each is three round trips: on a server the ends of a text are as good as its middle.
+    let most = if desk.is_sqlite() { usize::MAX } else { 2 };
+    let seen = try_changes(&desk, &row, most).await;
+    let planted = plant_bug(PlantedBug::AuditChain);
+    let with_bug = try_changes(&desk, &row, 1).await;
+    drop(planted);
+    let (n_found, n_refused) = (seen.n_named, seen.n_refused);
+    tell_row(&format!(
+        "S10: {} changes of a row on {}, not named: {}; with `{}` off: {}",
+        n_found + seen.unnamed.len(),
+        if desk.is_sqlite() {
+            "SQLite"
+        } else {
+            "PostgreSQL"
+        },
+        seen.unnamed.len(),
+        PlantedBug::AuditChain,
+        with_bug.unnamed.len(),
+    ));
+    assert!(seen.unnamed.is_empty(), "{:#?}", seen.unnamed);
+    assert!(!with_bug.unnamed.is_empty(), "it shows nothing");
     // Checks of the tables refuse some.
     assert!(n_found > 14 && n_found > n_refused, "{n_found} {n_refused}");
     assert_eq!(check().await, Ok(3));
@@ -481,4 +522,47 @@ async fn an_act_is_told_with_its_change_or_not_at_all(desk: Desk) {
     let ada =
         desk.read(async |tx| omoi_store::users::find_by_email(tx, &ADA.parse().unwrap()).await);
     assert!(ada.await.is_none());
+}
+
+/// Each of [`ACTS_OF_COMMANDS`], and who it is of.
+async fn acts_that_no_operation_comes_to_are_told(desk: Desk) {
+    let accounts = &desk.accounts;
+    let ada = desk.add_user(ADA).await;
+    let mut known = 0;
+    told_since(&desk, OrgId::PLATFORM, &mut known).await;
+    let n_known = known;
+    let signed_in = desk.sign_in(ADA, PASSWORD, HERE).await.unwrap();
+    let token = signed_in.refresh_token.expose_secret();
+    refresh_session(accounts, token).await.unwrap();
+    desk.advance(Duration::from_secs(60));
+    refresh_session(accounts, token).await.unwrap_err();
+    desk.sign_in(ADA, "Wrong-Guess-1", HERE).await.unwrap_err();
+    // The fiftieth guess, without the work of fifty.
+    desk.raw("update sign_in_limits set tries = 50 where scope = 'sign_in_account'")
+        .await;
+    desk.sign_in(ADA, PASSWORD, "198.51.100.1")
+        .await
+        .unwrap_err();
+    let link = make_operator_token(accounts, ada, TokenPurpose::Verify).await;
+    link.unwrap();
+    set_user_active(accounts, ada, false).await.unwrap();
+    set_user_active(accounts, ada, true).await.unwrap();
+    let all = entries(&desk, OrgId::PLATFORM).await;
+    let new = &all[n_known..];
+    let seen: BTreeSet<AuditAction> = new.iter().map(|entry| entry.action).collect();
+    let by_operations = [AuditAction::LoginSuccess, AuditAction::TokenRefresh];
+    let expected = ACTS_OF_COMMANDS.into_iter().chain(by_operations);
+    assert_eq!(seen, expected.collect());
+    for entry in new {
+        let is_theirs = entry.actor == Actor::User(ada);
+        let by_themselves = by_operations.contains(&entry.action);
+        assert_eq!(is_theirs, by_themselves, "{entry:?}");
+        let is_refusal = entry.outcome == AuditOutcome::Denied;
+        let in_vain = [
+            AuditAction::LoginFailed,
+            AuditAction::LoginBlockedLockout,
+            AuditAction::RefreshTokenReuse,
+        ];
+        assert_eq!(is_refusal, in_vain.contains(&entry.action), "{entry:?}");
+    }
 }

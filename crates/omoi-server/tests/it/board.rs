@@ -5,10 +5,14 @@ use axum::http::Method;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::AuditAction;
+use omoi_domain::id::{OrgId, UserId};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 
 use crate::api::{bench, router_of};
+use crate::sign_in_desk::newest_acts;
 use crate::tickets::{post, request, write_ticket};
 use crate::versions::{send, show};
 
@@ -266,6 +270,10 @@ async fn a_column_takes_no_more_than_its_limit(database: TestDatabase) {
     .await;
     assert_eq!(forced.0, 200, "{forced:?}");
     assert_eq!(column(&router, "analyzing").await.0, 6);
+    let told = newest_acts(test.deployment.store.store(), OrgId::LOCAL, 1).await;
+    assert_eq!(told[0].action, AuditAction::TicketForced);
+    assert_eq!(told[0].actor, Actor::User(UserId::LOCAL));
+    assert_eq!(told[0].reason.as_deref(), Some("urgent"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,10 +13,12 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
+use omoi_domain::actor::Actor;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
+use omoi_domain::audit::AuditAction;
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::event::EventKind;
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, OrgId, UserId};
 use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
 use omoi_egress::listing::{ListedEntries, SharedListing};
@@ -39,6 +41,7 @@ use omoi_testkit::deployment::{TestDeployment, ended_report};
 
 use crate::api::{TOKEN, bench, router_of};
 use crate::ask::ask;
+use crate::sign_in_desk::newest_acts;
 
 /// A host outside, which a person lists.
 pub(crate) struct ListedHost {
@@ -353,6 +356,11 @@ async fn a_host_that_a_person_allows_is_let_through_without_a_new_start() {
             let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             outside.write_all(answer).await.unwrap();
         };
+        let store = test.deployment.store.store();
+        let told = newest_acts(store, OrgId::PLATFORM, 1).await.remove(0);
+        assert_eq!(told.action, AuditAction::EgressAllowed);
+        assert_eq!(told.actor, Actor::User(UserId::LOCAL));
+        assert!(told.value_after.unwrap().contains(&address));
         let (passed, ()) = tokio::join!(say(&mut way, &request), answering);
         assert!(passed.starts_with("HTTP/1.1 200"), "{passed}");
         open_tunnel(&socket, &live, &host).await;

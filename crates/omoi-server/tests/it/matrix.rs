@@ -4,7 +4,9 @@
 mod asked;
 mod callers;
 mod kept_rows;
+mod named_request;
 mod scenes;
+mod told_acts;
 mod world;
 
 use std::collections::BTreeSet;
@@ -22,8 +24,9 @@ use serde_json::Value;
 pub(crate) use self::asked::Asked;
 use self::asked::Findings;
 use self::callers::{Callers, LowerRole};
-use self::kept_rows::{KeptRows, RowsOf, changed_tables};
+pub(crate) use self::kept_rows::{KeptRows, RowsOf, changed_tables};
 use self::scenes::{Stage, set_scene};
+use self::told_acts::unexpected_acts;
 pub(crate) use self::world::MatrixWorld;
 use crate::openapi::{Described, described, description};
 use crate::sign_in_desk::SignInDesk;
@@ -61,25 +64,13 @@ async fn every_operation_serves_its_caller_and_refuses_every_other(database: Tes
         api: description(),
     };
     let operations = asked_operations(&run.api);
-    let found = run.ask_all(&mut rows, &operations).await;
+    let mut found = run.ask_all(&mut rows, &operations).await;
     println!("{}", found.line);
-    let planted = plant_bug(PlantedBug::RoleCheck);
-    let guarded = operations
-        .iter()
-        .filter(|one| Permission::parse(one.permission()).is_some());
-    let guarded: Vec<&Described> = guarded.take(N_WITH_BUG).collect();
-    let n_with_bug = run.ask_with_bug(&mut rows, &guarded).await;
-    drop(planted);
-    let database = match run.desk.test.database_url().starts_with("sqlite:") {
-        true => "SQLite",
-        false => "PostgreSQL",
-    };
-    tell_row(&format!(
-        "S1: {} operations × 9 callers on {database}, leaks: {}; with `{}` off: {n_with_bug}",
-        operations.len(),
-        found.leaks.len(),
-        PlantedBug::RoleCheck
-    ));
+    if operations.len() == described(&run.api).len() {
+        found.leaks.extend(unexpected_acts(&found.acts));
+    }
+    let n_with_bug = run.tell_leaks(&mut rows, &operations, &found).await;
+    let n_done_twice = run.tell_repeats(&mut rows, &operations, &found).await;
     let leaks = &found.leaks;
     assert!(
         leaks.is_empty(),
@@ -87,7 +78,12 @@ async fn every_operation_serves_its_caller_and_refuses_every_other(database: Tes
         leaks.len(),
         leaks.join("\n")
     );
-    assert!(n_with_bug >= guarded.len(), "the matrix shows nothing");
+    let repeats = found.repeats.join("\n");
+    assert!(repeats.is_empty(), "{repeats}");
+    assert!(
+        n_with_bug > 0 && n_done_twice > 0,
+        "the matrix shows nothing: {n_with_bug}, {n_done_twice}"
+    );
 }
 
 /// All operations, or those that somebody wants to look at.
@@ -103,6 +99,60 @@ fn asked_operations(api: &Value) -> Vec<Described> {
 }
 
 impl MatrixRun {
+    fn database(&self) -> &'static str {
+        match self.desk.test.database_url().starts_with("sqlite:") {
+            true => "SQLite",
+            false => "PostgreSQL",
+        }
+    }
+
+    /// Tells what was found of tenants and roles; gives how many operations leak while no role is asked for.
+    async fn tell_leaks(
+        &self,
+        rows: &mut KeptRows,
+        operations: &[Described],
+        found: &Findings,
+    ) -> usize {
+        let bug = PlantedBug::RoleCheck;
+        let planted = plant_bug(bug);
+        let guarded = operations
+            .iter()
+            .filter(|one| Permission::parse(one.permission()).is_some());
+        let guarded: Vec<&Described> = guarded.take(N_WITH_BUG).collect();
+        let n_with_bug = self.ask_with_bug(rows, &guarded).await;
+        drop(planted);
+        tell_row(&format!(
+            "S1: {} operations × 9 callers on {}, leaks: {}; with `{bug}` off: {n_with_bug}",
+            operations.len(),
+            self.database(),
+            found.leaks.len(),
+        ));
+        assert!(n_with_bug >= guarded.len(), "the matrix shows nothing");
+        n_with_bug
+    }
+
+    /// Tells what was found of requests that came again; gives how many are done twice while keys mean nothing.
+    async fn tell_repeats(
+        &self,
+        rows: &mut KeptRows,
+        operations: &[Described],
+        found: &Findings,
+    ) -> usize {
+        let bug = PlantedBug::RequestKey;
+        let planted = plant_bug(bug);
+        let keyed = operations.iter().filter(|operation| operation.takes_keys());
+        let keyed: Vec<&Described> = keyed.take(N_WITH_BUG).collect();
+        let n_with_bug = self.repeat_with_bug(rows, &keyed).await;
+        drop(planted);
+        tell_row(&format!(
+            "R7: {} operations with a key sent again on {}, done or answered otherwise: {}; with `{bug}` off: {n_with_bug}",
+            found.n_repeated,
+            self.database(),
+            found.repeats.len(),
+        ));
+        n_with_bug
+    }
+
     /// Asks all operations, and gives the table and what went wrong.
     async fn ask_all(&self, rows: &mut KeptRows, operations: &[Described]) -> Findings {
         let mut all = Findings::default();
@@ -112,6 +162,9 @@ impl MatrixRun {
             let line = found.line.trim_end();
             let _ = writeln!(all.line, "{name:<80} {:<24}{line}", operation.permission());
             all.leaks.append(&mut found.leaks);
+            all.acts.append(&mut found.acts);
+            all.n_repeated += found.n_repeated;
+            all.repeats.append(&mut found.repeats);
         }
         all
     }
@@ -150,6 +203,35 @@ impl MatrixRun {
         }
     }
 
+    /// Sends the right caller's request again, where it had a key, and notes what that changed.
+    async fn repeat_named(&self, rows: &mut KeptRows, asked: &Asked<'_>, found: &mut Findings) {
+        let Some(named) = found.named.take() else {
+            return;
+        };
+        let before = rows.read_digests().await;
+        found.repeats.extend(asked.repeat_named(&named).await);
+        let after = rows.read_digests().await;
+        for table in changed_tables(&before, &after, RowsOf::Everybody) {
+            let says = format!("{}: again changed `{table}`", asked.operation.name());
+            found.repeats.push(says);
+        }
+        found.n_repeated += 1;
+    }
+
+    /// How many of these operations are done a second time, while keys mean nothing.
+    async fn repeat_with_bug(&self, rows: &mut KeptRows, operations: &[&Described]) -> usize {
+        let mut n_repeated = 0;
+        for operation in operations {
+            let mut found = Findings::default();
+            let asked = self.set_stage(operation).await;
+            asked.by_the_right_caller(&self.callers, &mut found).await;
+            self.repeat_named(rows, &asked, &mut found).await;
+            n_repeated += usize::from(!found.repeats.is_empty());
+            rows.put_all_back().await;
+        }
+        n_repeated
+    }
+
     /// Asks one operation as everybody in turn, whoever it is meant for last, and takes back what that changed.
     async fn ask_everybody(&self, rows: &mut KeptRows, operation: &Described) -> Findings {
         let mut found = Findings::default();
@@ -184,11 +266,13 @@ impl MatrixRun {
         }
         if changed_tables(&before, &after, RowsOf::Everybody).is_empty() {
             asked.by_the_right_caller(&self.callers, &mut found).await;
+            self.repeat_named(rows, &asked, &mut found).await;
         } else {
             // Strangers did with rows of their own what the right caller does now.
             rows.put_back(&after).await;
             let asked = self.set_stage(operation).await;
             asked.by_the_right_caller(&self.callers, &mut found).await;
+            self.repeat_named(rows, &asked, &mut found).await;
         }
         rows.put_all_back().await;
         found

@@ -4,13 +4,15 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use omoi_domain::access::role::SystemRole;
+use omoi_domain::actor::Actor;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
+use omoi_domain::audit::AuditAction;
 use omoi_domain::id::OrgId;
 use omoi_execution::intake::complete_attempt;
 use omoi_protocol::worker::{AskPerson, ReportComplete};
 use omoi_testkit::deployment::ended_report;
 
-use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, UNKNOWN};
+use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, UNKNOWN, newest_acts};
 
 both!(
     a_gate_is_given_looked_at_and_passed_by_who_may,
@@ -142,6 +144,11 @@ async fn a_gate_is_given_looked_at_and_passed_by_who_may(desk: SignInDesk) {
     let (status, told) = post(&desk, &decide, owner, answer).await;
     assert_eq!((status, &told["error"]), (422, &json!("validation_failed")));
     let (status, decided) = post(&desk, &decide, owner, yes).await;
+    let told = newest_acts(&desk.accounts.store, OrgId::LOCAL, 2).await;
+    let acts = told.iter().map(|entry| (entry.action, entry.actor));
+    let whose = Actor::User(desk.user_of("own@example.org").await);
+    let expected = [AuditAction::GateOverridden, AuditAction::ApprovalDecided];
+    assert!(acts.eq(expected.map(|act| (act, whose))), "{told:?}");
     assert_eq!((status, &decided["state"]), (200, &json!("approved")));
     let get = (Method::GET, &*format!("/tickets/{id}"));
     let (_, moved) = desk.ask(get, Some(owner), None).await;

@@ -5,11 +5,14 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use omoi_domain::audit::AuditAction;
+use omoi_domain::id::OrgId;
 use omoi_domain::spec::SpecStatus;
 use omoi_store::{specs, tasks};
 
 use crate::api::{TOKEN, bench, told};
 use crate::ask::ask;
+use crate::sign_in_desk::newest_acts;
 
 async fn send(router: &Router, method: Method, path: &str, body: Value) -> (u16, Value) {
     let path = format!("/api/v1{path}");
@@ -59,6 +62,11 @@ async fn a_spec_is_put_away_and_comes_back_when_it_is_worked_on() {
         back.1
     );
     assert_eq!(n_listed("").await, 1);
+    let store = test.deployment.store.store();
+    let acts = newest_acts(store, OrgId::LOCAL, 2).await;
+    let acts = acts.iter().map(|act| (act.action, act.target.target_id));
+    let expected = [AuditAction::SpecArchived, AuditAction::SpecUnarchived];
+    assert!(acts.eq(expected.map(|act| (act, Some(test.spec.id.as_uuid())))));
     let (status, _, _) = told(&router, &format!("{path}/events?spec_id=SPEC-1")).await;
     assert_eq!(status, 422);
     let (_, _, events) = told(&router, &format!("{path}/events?sort=seq&limit=200")).await;

@@ -34,7 +34,8 @@ use omoi_protocol::api::TokenPair;
 use omoi_runtime::reconcile::Nudge;
 use omoi_runtime::rng::Rng;
 use omoi_server::ApiDoor;
-use omoi_store::{Tx, events, users};
+use omoi_store::audit_log::AuditEntry;
+use omoi_store::{Store, Tx, audit_log, events, users};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::organisations::add_organisation;
@@ -53,11 +54,12 @@ pub(crate) const ISSUER: &str = "omoi";
 /// The accounts of `test`, by its clock.
 pub(crate) fn accounts_of(test: &TestDeployment) -> AccountContext {
     let rng = Rng::seeded(11);
-    let ring = KeyRing::parse(&KeyRing::draw_text(&rng)).unwrap();
+    let ring = Arc::new(KeyRing::parse(&KeyRing::draw_text(&rng)).unwrap());
     AccountContext {
         store: test.deployment.store.store().clone(),
         access_tokens: Arc::new(AccessTokens::new(&ring, ISSUER).unwrap()),
-        ring: Arc::new(ring),
+        encryption_ring: Some(Arc::clone(&ring)),
+        ring,
         passwords: PasswordPool::new(rng.fork()),
         password_rules: PasswordRules { chars_min: 8 },
         organization_month: NanoUsd::from_dollars(100),
@@ -108,10 +110,7 @@ impl SignInDesk {
         };
         let added = add_user(&self.accounts, new, PASSWORD.into()).await;
         added.unwrap();
-        let address: MailAddress = email.parse().unwrap();
-        let find = async |tx: &mut Tx| users::find_by_email(tx, &address).await;
-        let user = self.accounts.store.system().read(find).await.unwrap();
-        let user = user.unwrap().id;
+        let user = self.user_of(email).await;
         for (org, role) in roles {
             let operator = MemberAuthority::of_operator(*org);
             let role = MemberRole::System(*role);
@@ -119,6 +118,14 @@ impl SignInDesk {
             joined.unwrap();
         }
         user
+    }
+
+    /// The account of `email`.
+    pub(crate) async fn user_of(&self, email: &str) -> UserId {
+        let address: MailAddress = email.parse().unwrap();
+        let find = async |tx: &mut Tx| users::find_by_email(tx, &address).await;
+        let user = self.accounts.store.system().read(find).await.unwrap();
+        user.unwrap().id
     }
 
     /// What a request from an address of its own is answered.
@@ -216,6 +223,15 @@ impl SignInDesk {
     pub(crate) async fn events_head(&self) -> i64 {
         events::head(&mut self.test.read_tx().await).await.unwrap()
     }
+}
+
+/// The newest rows of the audit log of `org`, in their order.
+pub(crate) async fn newest_acts(store: &Store, org: OrgId, n_rows: usize) -> Vec<AuditEntry> {
+    let rows = store.tenant(org);
+    let told = rows.read(async |tx: &mut Tx| audit_log::entries_after(tx, 0).await);
+    let told = told.await.unwrap();
+    let n_before = told.len().saturating_sub(n_rows);
+    told.into_iter().skip(n_before).collect()
 }
 
 /// Status and code as tests write them.

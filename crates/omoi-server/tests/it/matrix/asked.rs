@@ -1,5 +1,6 @@
 //! One operation, asked by each caller in the scene that is set for it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use axum::body::{Body, to_bytes};
@@ -11,12 +12,15 @@ use tower::ServiceExt as _;
 
 use omoi_domain::access::permission::Permission;
 use omoi_domain::access::role::SystemRole;
+use omoi_domain::audit::AuditAction;
 
 use super::callers::{Callers, LowerRole};
+use super::named_request::NamedRequest;
 use super::scenes::{RightCaller, Scene, Stage};
+use super::told_acts::LogBefore;
 use super::world::{MatrixWorld, OWNER, STAFF};
 use crate::api::TOKEN;
-use crate::event_sockets::Served;
+use crate::event_receiver::Served;
 use crate::openapi::Described;
 use crate::sign_in_desk::{SignInDesk, UNKNOWN};
 
@@ -51,6 +55,14 @@ fn unknown_of(value: &str) -> &str {
 pub(super) struct Findings {
     pub(super) line: String,
     pub(super) leaks: Vec<String>,
+    /// What the audit log told of the right caller.
+    pub(super) acts: BTreeSet<AuditAction>,
+    /// The request of the right caller, where it was named by a key.
+    pub(super) named: Option<NamedRequest>,
+    /// Operations whose request was sent again with its key.
+    pub(super) n_repeated: usize,
+    /// What went wrong where one was.
+    pub(super) repeats: Vec<String>,
 }
 
 impl Findings {
@@ -182,13 +194,16 @@ impl Asked<'_> {
         }
     }
 
-    fn request(&self, token: Option<&str>, is_unknown: bool) -> Request<Body> {
+    pub(super) fn request(&self, token: Option<&str>, is_unknown: bool) -> Request<Body> {
         let media = self.operation.body_media();
         let ip = self.stage.desk.next_address();
         let mut request = Request::builder()
             .method(&self.operation.method)
             .uri(self.path(is_unknown))
             .header(HOST, "127.0.0.1:8000")
+            // Whoever a request says that it is of, it is of whoever's credential it has.
+            .header("x-agent-id", UNKNOWN)
+            .header("x-user-id", UNKNOWN)
             .extension(ConnectInfo(SocketAddr::from((ip, 40_000))));
         if let Some(media) = media {
             let more = if media.starts_with("multipart/") {
@@ -350,12 +365,26 @@ impl Asked<'_> {
             (RightCaller::AsDescribed, _) if has_key => Some(callers.owner.clone()),
             (RightCaller::AsDescribed, _) => Some(self.stage.token_of(OWNER).await),
         };
+        let desk = self.stage.desk;
+        let log = LogBefore::read(desk, self.operation, &self.scene.right).await;
         let promised = self.operation.promised_statuses();
         let (status, told) = match promised.contains(&SWITCHED) {
             true => (self.open_line(token.as_deref()).await, Value::Null),
-            false => self.ask(token.as_deref(), false).await,
+            false => match token.as_deref().filter(|_| self.operation.takes_keys()) {
+                Some(token) => {
+                    let (status, told, named) = self.ask_named(token).await;
+                    found.named = Some(named);
+                    (status, told)
+                }
+                None => self.ask(token.as_deref(), false).await,
+            },
         };
         found.note("right", status);
+        if let Some(log) = log {
+            let (mut acts, mut wrong) = log.compare(desk, self.operation).await;
+            found.acts.append(&mut acts);
+            found.leaks.append(&mut wrong);
+        }
         if status == 202 {
             self.wait_for_end(&told).await;
         }

@@ -68,8 +68,14 @@ pub(super) async fn set_scene(stage: &Stage<'_>, id: &str, names: &[String]) -> 
             plan_tasks(stage, id).await
         }
         "deliver_spec" => {
-            let sql = format!("update specs set status = 'delivered' where id = '{spec}'");
-            stage.write_rows(&sql).await;
+            complete_plan(stage).await;
+            let landed = "status = 'completed', integration_state = 'merged'";
+            for sql in [
+                format!("update specs set status = 'working' where id = '{spec}'"),
+                format!("update tasks set {landed} where spec_id = '{spec}'"),
+            ] {
+                stage.write_rows(&sql).await;
+            }
             Scene::plain()
         }
         "get_spec_bundle" => {
