@@ -7,11 +7,15 @@ use serde_json::{Value, json};
 
 use omoi_domain::access::role::SystemRole;
 use omoi_domain::id::OrgId;
+use omoi_server::ApiDoor;
 
+use crate::api::{TOKEN, router_with};
+use crate::ask::ask;
 use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, UNKNOWN, refused};
 
 both!(
     an_organisation_is_of_whoever_made_it,
+    no_organisation_is_made_by_the_folder,
     a_role_is_changed_by_its_version,
     what_was_done_is_told_to_those_who_may_know,
     only_accounts_that_the_caller_knows_become_members,
@@ -99,6 +103,24 @@ async fn an_organisation_is_of_whoever_made_it(desk: SignInDesk) {
         desk.ask((Method::POST, &back), Some(&ada), None).await.0,
         204
     );
+}
+
+/// The folder's token opens `local` alone: an organisation that it made would be nobody's.
+async fn no_organisation_is_made_by_the_folder(desk: SignInDesk) {
+    let router = router_with(&desk.test, desk.accounts.clone(), ApiDoor::Folder);
+    let system = desk.accounts.store.system();
+    let before = system.organisations().await.unwrap();
+    let body = json!({ "name": "Acme Works", "slug": "acme" }).to_string();
+    let route = (&Method::POST, "/api/v1/organizations");
+    let (status, told) = ask(&router, route, Some(TOKEN), body.into()).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (status.as_u16(), &told["error"]),
+        (403, &json!("forbidden")),
+        "{told}"
+    );
+    assert!(told["hint"].as_str().unwrap().contains("add-organisation"));
+    assert_eq!(system.organisations().await.unwrap(), before);
 }
 
 async fn a_role_is_changed_by_its_version(desk: SignInDesk) {

@@ -6,8 +6,9 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
 
 use omoi_accounts::commands::organisation::{OrganisationDraft, create_organisation};
+use omoi_accounts::holder::{CredentialHolder, CredentialKind};
 use omoi_domain::access::role::SystemRole;
-use omoi_domain::error_code::ErrorCode;
+use omoi_domain::id::UserId;
 use omoi_domain::organisation::BadOrganisationSlug;
 use omoi_protocol::api::{CreateOrganization, OrganizationView};
 
@@ -33,9 +34,7 @@ pub(super) async fn create_organization(
     ApiBody(body): ApiBody<CreateOrganization>,
 ) -> Result<CreatedOrganization, ApiError> {
     expect_verified(&caller)?;
-    let owner = caller
-        .user_id()
-        .ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "this credential is no person's"))?;
+    let owner = expect_founder(&caller)?;
     let draft = OrganisationDraft {
         slug: body.slug.parse().map_err(|error: BadOrganisationSlug| {
             ApiError::invalid_value(error.to_string()).with_field("/slug")
@@ -53,6 +52,19 @@ pub(super) async fn create_organization(
     let place = format!("{BASE}/organizations/{}", made.id);
     let view = organization_view(made, SystemRole::Owner.permission_set());
     Ok((StatusCode::CREATED, [(LOCATION, place)], Json(view)))
+}
+
+/// The person who owns what they make. The token of a data folder reaches the organisation `local` alone: nobody would
+/// reach another one that it made.
+fn expect_founder(holder: &CredentialHolder) -> Result<UserId, ApiError> {
+    if let (Some(user), CredentialKind::SignIn { .. }) = (holder.user_id(), holder.credential) {
+        return Ok(user);
+    }
+    let says =
+        "the token of a data folder reaches the organisation `local` alone, and owns no other";
+    Err(ApiError::forbidden_act(says).hint(
+        "sign in and make it then; whoever holds the database makes it by `omoi admin add-organisation NAME --owner MAIL`",
+    ))
 }
 
 type CreatedOrganization = (
