@@ -18,6 +18,7 @@ pub mod organisation;
 pub mod organisation_changes;
 pub mod password;
 pub mod profile;
+pub mod provider_key;
 pub mod provider_sign_in;
 pub mod refresh;
 pub mod register;

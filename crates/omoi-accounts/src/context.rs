@@ -31,6 +31,8 @@ pub struct AccountContext {
     pub store: Store,
     /// The keys of refresh tokens.
     pub ring: Arc<KeyRing>,
+    /// What secrets of organisations are encrypted with; none where that is not set up.
+    pub encryption_ring: Option<Arc<KeyRing>>,
     /// Signs access tokens.
     pub access_tokens: Arc<AccessTokens>,
     /// Hashes passwords.

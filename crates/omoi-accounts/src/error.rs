@@ -9,6 +9,7 @@ use omoi_domain::access::profile::BadProfile;
 use omoi_domain::access::registration::RegistrationClosed;
 use omoi_domain::access::role_chain::RoleChainError;
 use omoi_domain::plain_title::BadGivenName;
+use omoi_domain::provider_key::{BadProviderKey, UnaskedProvider};
 use omoi_domain::time::Timestamp;
 use omoi_store::StoreError;
 
@@ -16,6 +17,7 @@ use crate::access_token::SigningError;
 use crate::commands::role::{ROLE_DESCRIPTION_MAX, ROLE_NAME_MAX, ROLES_MAX};
 use crate::commands::staff::STAFF_REASON_MAX;
 use crate::password_pool::PoolError;
+use crate::sealed_secret::SealError;
 
 /// Why an act on an account was refused.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,18 @@ pub enum AccountError {
     /// That is no name.
     #[error(transparent)]
     Name(#[from] BadGivenName),
+    /// That is no key of a provider.
+    #[error(transparent)]
+    ProviderKey(#[from] BadProviderKey),
+    /// The deployment asks no such provider with a key.
+    #[error(transparent)]
+    UnaskedProvider(#[from] UnaskedProvider),
+    /// There is nothing to encrypt secrets with.
+    #[error("this server has nothing to encrypt a secret of an organisation with")]
+    NoEncryption,
+    /// A secret could not be encrypted.
+    #[error(transparent)]
+    Sealing(#[from] SealError),
     /// Passwords cannot be hashed now.
     #[error(transparent)]
     Passwords(#[from] PoolError),

@@ -41,6 +41,8 @@ omoi_domain::closed_set! {
         Cookie = "cookie",
         /// What pages send beside a cookie.
         Csrf = "csrf",
+        /// The keys of secrets that others gave.
+        Seal = "seal",
     }
 }
 

@@ -16,6 +16,9 @@ config_keys! {
     /// What tokens are signed with, as `name:secret`; while one key follows another, `new:secret,old:secret`. Empty uses a key that is made once, in the data folder. All processes of a deployment need the same.
     AUTH_SIGNING_KEYS: Option<SecretString> = ConfigKey::new(&AUTH, "keys", ValueKind::Secret, "")
         .closed_to_repository();
+    /// What keys of organisations for providers of models are encrypted with, as `name:secret`; while one key follows another, `new:secret,old:secret`. Empty uses a key that is made once, in the data folder; a team's server then keeps none. All processes of a deployment need the same.
+    AUTH_ENCRYPTION_KEYS: Option<SecretString> =
+        ConfigKey::new(&AUTH, "encryption_keys", ValueKind::Secret, "").closed_to_repository();
     /// Fewest characters of a password.
     AUTH_PASSWORD_LENGTH: u32 =
         ConfigKey::new(&AUTH, "password_min_length", ValueKind::int_range(8, 100), "8")
@@ -37,6 +40,8 @@ config_keys! {
 pub struct AccountOptions {
     /// What tokens are signed with, unless the data folder's key is used.
     pub signing_keys: Option<SecretString>,
+    /// What secrets of organisations are encrypted with, unless the data folder's key is used.
+    pub encryption_keys: Option<SecretString>,
     /// What a password must be.
     pub password_rules: PasswordRules,
     /// What a new organisation may spend on models in a calendar month.
@@ -59,6 +64,7 @@ impl AccountOptions {
         };
         Self {
             signing_keys: config.get(&AUTH_SIGNING_KEYS),
+            encryption_keys: config.get(&AUTH_ENCRYPTION_KEYS),
             password_rules: PasswordRules { chars_min },
             organization_month,
             registration,

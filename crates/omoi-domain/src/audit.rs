@@ -12,6 +12,7 @@ use crate::id::{
     ApiKeyId, CredentialId, InvitationId, MembershipId, MonthBudgetId, OrgId, ProjectId, RoleId,
     SignInSessionId, SpecId, TaskId, TicketId, UserId,
 };
+use crate::planted_bug::{PlantedBug, is_planted};
 
 crate::closed_set! {
     /// What somebody did.
@@ -140,6 +141,10 @@ crate::closed_set! {
         PermissionDenied = "permission_denied",
         /// Took a copy of an audit log.
         ExportAudit = "export_audit",
+        /// Brought a key for a provider of models, or another in its place.
+        SecretSet = "secret_set",
+        /// Took such a key away.
+        SecretRemoved = "secret_removed",
     }
 }
 
@@ -375,7 +380,8 @@ impl ChainCheck {
         if seq != expected {
             return Err(ChainFault::MissingRow { seq: expected });
         }
-        if chain_digest(&self.last.digest, row_text) != digest {
+        let is_as_written = chain_digest(&self.last.digest, row_text) == digest;
+        if !is_as_written && !is_planted(PlantedBug::AuditChain) {
             return Err(ChainFault::ChangedRow { seq });
         }
         self.last = ChainHead {

@@ -143,6 +143,8 @@ error_codes! {
     BundleRefused = "bundle_refused", 422;
     /// The server takes no paths of its own disk.
     ServerPathRefused = "server_path_refused", 422;
+    /// The deployment asks no such provider of models with a key.
+    UnaskedProvider = "unasked_provider", 422;
     /// A rule of the plan or of a report forbids it.
     Refused = "refused", 422;
     /// The body or the query has a field that the operation does not know.
@@ -163,6 +165,8 @@ error_codes! {
     Internal = "internal", 500;
     /// The request cannot be answered for now.
     NotReady = "not_ready", 503;
+    /// Secrets of organisations cannot be kept: nothing to encrypt them with is set up here.
+    EncryptionNotConfigured = "encryption_not_configured", 503;
     /// The operation sends a mail, and no mail server is set up here.
     MailNotConfigured = "mail_not_configured", 503;
     /// Signing in by that provider is not set up here.

@@ -57,6 +57,7 @@ pub mod postponed_start;
 pub mod principal;
 pub mod project;
 pub mod prompt_family;
+pub mod provider_key;
 pub mod provider_row;
 pub mod quotation;
 pub mod reference;

@@ -7,6 +7,7 @@ use thiserror::Error;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_fallback::FallbackClass;
 
+use crate::brought_keys::BroughtKeyError;
 use crate::meter::ReserveError;
 use crate::retry::AllowanceSpent;
 use crate::upstream::{MalformedAnswer, UpstreamError};
@@ -65,6 +66,12 @@ pub enum AskError {
         /// The program.
         program: AgentProgram,
     },
+    /// The organisation whose question it is has other keys than when it began.
+    #[error("the organisation's keys for providers were changed meanwhile; ask again")]
+    KeysChanged,
+    /// The keys of the organisation whose question it is are not known.
+    #[error("the question is not asked")]
+    Keys(#[source] BroughtKeyError),
 }
 
 impl AskError {
@@ -76,7 +83,9 @@ impl AskError {
             Self::CircuitOpen { .. }
             | Self::Limited { .. }
             | Self::OverBudget(_)
-            | Self::Reserved { .. } => None,
+            | Self::Reserved { .. }
+            | Self::KeysChanged
+            | Self::Keys(_) => None,
         }
     }
 
@@ -102,7 +111,7 @@ impl AskError {
             (Self::OverBudget(ReserveError::Refused { .. }), None) => {
                 Some(FallbackClass::OverBudget)
             }
-            (Self::OverBudget(_), None) => None,
+            (Self::OverBudget(_) | Self::KeysChanged | Self::Keys(_), None) => None,
             (_, None) => Some(FallbackClass::Away),
         }
     }

@@ -32,10 +32,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, OrgId};
 use omoi_domain::json_shape::check_json_shape;
+use omoi_domain::secret_mask::SecretMask;
 
 use crate::body_room::{BodyLimits, BodyRoom, BodyRooms};
+use crate::brought_keys::BroughtKeyError;
 use crate::llm_client::LlmClient;
 use crate::meter::{CallMeter, ModelCaller};
 use crate::token_count;
@@ -88,7 +90,18 @@ pub struct ModelGateway {
 struct GatewayShared {
     llm: LlmClient,
     meter: Arc<dyn CallMeter>,
-    makers: AnswerMakers,
+    makers: Arc<AnswerMakers>,
+}
+
+impl GatewayShared {
+    /// The same for one question of `org`, which is asked with its own keys where it brought some.
+    async fn for_organisation(&self, org: OrgId) -> Result<Self, BroughtKeyError> {
+        Ok(Self {
+            llm: self.llm.for_organisation(org).await?,
+            meter: Arc::clone(&self.meter),
+            makers: Arc::clone(&self.makers),
+        })
+    }
 }
 
 /// The dialect that a request to `path` speaks. Where the path does not tell, its headers do: the
@@ -112,12 +125,17 @@ impl ModelGateway {
             shared: Arc::new(GatewayShared {
                 llm,
                 meter,
-                makers: AnswerMakers::default(),
+                makers: Arc::default(),
             }),
             tasks: Arc::default(),
             question_slots: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             bodies: BodyRooms::new(BODY_LIMITS),
         }
+    }
+
+    /// What hides every key that `org` brought and that was read here, where one was.
+    pub fn organisation_mask(&self, org: OrgId) -> Option<SecretMask> {
+        self.shared.llm.organisation_mask(org)
     }
 
     /// Takes room for a body of `n_bytes` of `attempt`, none for the platform's own questions: the transport

@@ -20,6 +20,7 @@ pub mod upstream;
 pub mod window_refusal;
 
 mod ask_error;
+pub mod brought_keys;
 mod choice_walk;
 mod error_chain;
 pub mod failed_try;

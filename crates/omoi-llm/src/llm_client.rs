@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use omoi_domain::secret_mask::SecretMask;
 
+use crate::brought_keys::OrganisationKeyring;
 use crate::circuit::{CallPermit, CircuitBreakers, CircuitOpen, PROBE_POLL};
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
@@ -40,6 +41,8 @@ pub struct LlmClient {
     pub retry_time: Duration,
     /// Credentials whose limits are used up.
     pub quota: QuotaBoard,
+    /// What organisations bring to be asked with.
+    pub(crate) brought: OrganisationKeyring,
     connections: ModelConnections,
     mask: SecretMask,
     pub(crate) circuits: CircuitBreakers,
@@ -63,6 +66,7 @@ impl LlmClient {
             routes,
             pace,
             retry_time: retry::RETRY_TIME,
+            brought: OrganisationKeyring::default(),
             connections: ModelConnections::new(mask.clone())?.with_quota(quota.clone()),
             quota,
             mask,
@@ -157,6 +161,7 @@ impl LlmClient {
         loop {
             self.await_quota(route, tally).await?;
             let permit = self.admit_call(route, tally).await?;
+            self.expect_same_keys().await?;
             let size = ask.request_size();
             let reserved = tally.reserve_retry(route, &size).await;
             reserved.map_err(AskError::OverBudget)?;

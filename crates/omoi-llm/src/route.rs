@@ -10,6 +10,7 @@ use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::provider_row::{ServerKinship, ServerQuirk, are_calls_of};
 use omoi_domain::role_settings::{CacheChoice, RoleSettings};
 
+use crate::brought_keys::BroughtKeys;
 use crate::conversation::ThinkingForm;
 use crate::pricing::ModelPrice;
 use crate::upstream::AnswerLimits;
@@ -100,6 +101,9 @@ impl ProviderKey {
 /// What a person says of a server.
 #[derive(Clone, Debug, Default)]
 pub struct ServerSettings {
+    /// What its provider is called, where its key is one of the provider's API; none has its questions asked with the
+    /// deployment's key alone.
+    pub provider: Option<String>,
     /// Headers of each call, by name.
     pub headers: BTreeMap<String, SecretString>,
     /// Whose ways it has; none tells them from its address.
@@ -159,6 +163,33 @@ impl ModelRoute {
     pub fn is_reserved_from(&self, program: Option<AgentProgram>) -> bool {
         let may_ask = |only| program.is_some_and(|program| are_calls_of(program, only));
         self.only_program.is_some_and(|only| !may_ask(only))
+    }
+
+    /// The provider for which an organisation may bring a key of its own: one that is asked with a key, which is no
+    /// program's alone.
+    pub fn key_provider(&self) -> Option<&str> {
+        let takes_key = !self.simulated && !self.key.is_none() && self.only_program.is_none();
+        self.server.provider.as_deref().filter(|_| takes_key)
+    }
+
+    /// The same model, asked with the key that `keys` have for its provider.
+    fn with_brought_key(&self, keys: &BroughtKeys) -> Self {
+        let brought = self.key_provider().and_then(|name| keys.key_of(name));
+        let Some(brought) = brought else {
+            return self.clone();
+        };
+        let key = match &self.key {
+            // A token of the deployment's is sent otherwise than keys of the API are.
+            ProviderKey::Bearer(_) if self.base_url == ANTHROPIC_BASE_URL => {
+                ProviderKey::Header(brought.clone())
+            }
+            ProviderKey::Bearer(_) => ProviderKey::Bearer(brought.clone()),
+            ProviderKey::Header(_) | ProviderKey::None => ProviderKey::Header(brought.clone()),
+        };
+        Self {
+            key,
+            ..self.clone()
+        }
     }
 
     /// The secrets that calls hold.

@@ -13,6 +13,7 @@ use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
 use self::question_form::{answer_value, first_request, return_answer};
+use crate::brought_keys::BroughtKeyError;
 use crate::choice_walk::{ChoiceWalk, WalkedChoice, tell_fallback};
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
@@ -31,6 +32,8 @@ use crate::wire::headers;
 
 /// How often a wrong answer is sent back.
 pub const REPAIRS_MAX: u32 = 5;
+/// How often a question begins anew whose organisation has changed its keys meanwhile.
+const KEY_CHANGES_MAX: u32 = 3;
 /// The tool by which a typed answer is given.
 const ANSWER_TOOL: &str = "answer";
 
@@ -69,6 +72,9 @@ pub enum StructuredError {
     /// The cost could not be written down; the answer is withheld so that spending stops.
     #[error("the model call was not accounted for")]
     Record(#[source] RecordError),
+    /// The keys of the organisation that asks are not known.
+    #[error("the model may not be called for now")]
+    Keys(#[source] BroughtKeyError),
     /// The model could not be asked.
     #[error("the model gave no answer")]
     Ask(#[source] AskError),
@@ -105,7 +111,7 @@ impl StructuredError {
             Self::Ask(error) => error.fallback_class(),
             Self::Declined { .. } => Some(FallbackClass::Declined),
             Self::Malformed { .. } => Some(FallbackClass::Unusable),
-            Self::Reserve(_) | Self::Record(_) => None,
+            Self::Reserve(_) | Self::Record(_) | Self::Keys(_) => None,
         }
     }
 
@@ -132,6 +138,26 @@ impl StructuredError {
 /// # Errors
 /// Returns [`StructuredError`], in the end with the last violation.
 pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
+    llm: &LlmClient,
+    caller: MeteredCaller<'_>,
+    question: &TypedQuestion,
+) -> Result<TypedAnswer<T>, StructuredError> {
+    let org = caller.caller.principal.org;
+    let mut changes_left = KEY_CHANGES_MAX;
+    loop {
+        let own = llm.for_organisation(org).await;
+        let own = own.map_err(StructuredError::Keys)?;
+        match ask_with_keys(&own, caller, question).await {
+            Err(StructuredError::Ask(AskError::KeysChanged)) if changes_left > 0 => {
+                changes_left -= 1;
+            }
+            asked => return asked,
+        }
+    }
+}
+
+/// The same with the keys that `llm` has now.
+async fn ask_with_keys<T: JsonSchema + DeserializeOwned>(
     llm: &LlmClient,
     caller: MeteredCaller<'_>,
     question: &TypedQuestion,

@@ -22,6 +22,7 @@ mod sandbox_limits;
 pub mod setup_egress;
 pub mod site;
 mod site_checks;
+pub mod stored_provider_keys;
 pub mod worker;
 pub mod worker_socket;
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tracing::debug;
 
@@ -14,7 +15,7 @@ use omoi_domain::secret_mask::SecretMask;
 
 use crate::error::{ApiError, JsonBody};
 use crate::request_token::request_token;
-use crate::worker::WorkerSurface;
+use crate::worker::{WorkerCaller, WorkerSurface};
 
 /// Values in one report.
 const VALUES_MAX: usize = 250_000;
@@ -29,6 +30,10 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
         let (parts, body) = request.into_parts();
         let own = request_token(&parts.headers).unwrap_or_default();
         let mask = state.parts.mask.with_secret(own);
+        let mask = match organisation_mask(&parts, state) {
+            Some(brought) => mask.joined_with(&brought),
+            None => mask,
+        };
         let request = Request::from_parts(parts.clone(), body);
         let bytes = match Bytes::from_request(request, state).await {
             Ok(bytes) => bytes,
@@ -50,6 +55,13 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
             JsonBody::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(report))
     }
+}
+
+/// What hides the keys that the organisation of the reporting attempt brought for its models.
+fn organisation_mask(parts: &Parts, state: &WorkerSurface) -> Option<SecretMask> {
+    let caller = parts.extensions.get::<WorkerCaller>()?;
+    let gateway = state.gateway.as_ref().ok()?;
+    gateway.organisation_mask(caller.attempt.org_id)
 }
 
 fn masked(bytes: Bytes, mask: &SecretMask) -> Bytes {

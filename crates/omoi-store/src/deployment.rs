@@ -8,7 +8,7 @@ use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
-use crate::column::Column;
+use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::tx::Tx;
 
@@ -206,6 +206,31 @@ pub async fn keep_models(tx: &mut Tx, digest: &str) -> Result<(), StoreError> {
     )
     .await?;
     Ok(())
+}
+
+/// The providers that the orchestrator asks with a key, by name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn key_providers(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+    let known = tx
+        .scalars::<Option<Json<Vec<String>>>>(
+            "select key_providers as value from deployment",
+            args![],
+        )
+        .await?;
+    let known = known.into_iter().flatten().next();
+    Ok(known.map(|Json(names)| names).unwrap_or_default())
+}
+
+/// Keeps the providers that the orchestrator asks with a key.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn keep_key_providers(tx: &mut Tx, names: &[String]) -> Result<(), StoreError> {
+    let names = Json(names.to_vec());
+    let sql = "update deployment set key_providers = $1";
+    tx.execute_global(sql, args![names]).await.map(drop)
 }
 
 /// Ends every wait of the organisation for an instant to come; whether there was one.

@@ -58,6 +58,7 @@ pub mod phases;
 pub mod project_grants;
 pub mod projects;
 pub mod provider_flows;
+pub mod provider_keys;
 pub mod repository_trusts;
 pub mod request_keys;
 pub mod requirements;

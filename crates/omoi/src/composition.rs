@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
+use tokio::net::TcpListener;
 
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
@@ -22,6 +23,7 @@ use omoi_delivery::validator::Validator;
 use omoi_domain::config::Config;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::OrgId;
+use omoi_execution::blocker_sweep::{BlockerSweep, SWEEP_PERIOD};
 use omoi_execution::consume::{self, ConsumerFactory, ConsumerRuntime};
 use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
@@ -31,7 +33,7 @@ use omoi_execution::live::LiveEvents;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::options::{MonitoringOptions, QueueOptions};
 use omoi_execution::reaper::{Reaper, clear_away};
-use omoi_execution::repository_folders::DataDir;
+use omoi_execution::repository_folders::{DataDir, RepositoryFolders};
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::{SetupBook, SetupOptions};
 use omoi_execution::spec_selection::WorkScope;
@@ -139,6 +141,8 @@ pub(crate) struct RunningProcess {
     pub(crate) status: ProcessStatus,
     /// The HTTP address, when it listens on one.
     pub(crate) address: Option<String>,
+    /// Where probes and collectors of metrics ask, when it answers nobody else.
+    pub(crate) probe_address: Option<String>,
     /// Path of the data folder.
     pub(crate) folder: PathBuf,
     /// Lets go of the data folder when dropped.
@@ -157,8 +161,7 @@ fn open_folder(start: &StartOptions) -> anyhow::Result<OpenedFolder> {
 pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<RunningProcess> {
     let folder = open_folder(&start)?;
     let database = database_options(&start.config, &folder);
-    let backend = Backend::of(&database.url)?;
-    let ownership = claim_folder(&mut start, &folder, backend)?;
+    let ownership = claim_folder(&mut start, &folder, Backend::of(&database.url)?)?;
     let clock: Clocked = Arc::new(SystemClock);
     let rng = Rng::from_os()?;
     let lifecycle = Lifecycle::new(clock.clone());
@@ -168,7 +171,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let sandbox = start_sandbox(&start, &folder).await?;
     let sandboxes = SandboxOptions::from_config(&start.config);
     let models = model_setup::start_models(&start, &lifecycle.handle(), &clock, &rng).await?;
-    models.note_models(&store, start.roles).await?;
+    let models = models.join_store(&start, &folder, &store, &rng).await?;
     let egress = open_egress(&start, folder.folder_path(), &clock)?;
     let token = folder.control_token(&rng)?;
     let mut parts = DeploymentParts {
@@ -210,16 +213,17 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     parts.registries = egress.as_ref().map(|way| way.setup_registries(&parts));
     let workers = worker_surface(&parts, &models, egress);
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
-    let status = process_status(&start, backend, sandbox.as_deref(), &models);
+    let status = process_status(&start, store.backend(), sandbox.as_deref(), &models);
     let accounts = accounts::start_accounts(&start.config, &folder, &parts, &bus)?;
     let surface = api_surface(&start, &parts, accounts, &status)?;
     let routers = DoorRouters::new(start.roles, surface, &token, reconcilers);
-    let (endpoint, address) = open_listeners(&start, &folder, &lifecycle.handle(), routers).await?;
+    let opened = open_listeners(&start, &folder, &lifecycle.handle(), routers).await?;
     Ok(RunningProcess {
         lifecycle,
-        client: ApiClient::new(&endpoint, Some(token.into()))?,
+        client: ApiClient::new(&opened.endpoint, Some(token.into()))?,
         status,
-        address,
+        address: opened.address,
+        probe_address: opened.probe_address,
         folder: folder.folder_path().to_path_buf(),
         _ownership: ownership,
     })
@@ -301,6 +305,21 @@ impl DoorRouters {
         }
     }
 
+    /// Answers on `listener` until the process stops; gives its address.
+    fn serve_at(
+        &mut self,
+        listener: TcpListener,
+        start: &StartOptions,
+        handle: &LifecycleHandle,
+    ) -> anyhow::Result<String> {
+        let address = listener.local_addr()?;
+        // By whichever door somebody asks, it is the same server.
+        self.surface.site = reach::site_at(&self.surface.site, address)?;
+        let router = self.router_behind(ApiDoor::of_address(address.ip()));
+        let network = self.network_listener(start, handle);
+        listeners::serve_http(network, listener, router)
+    }
+
     /// The routes behind one door: probes in every role, the API where the process answers people.
     fn router_behind(&self, door: ApiDoor) -> Router {
         let surface = &self.surface;
@@ -374,14 +393,27 @@ fn start_loops(
     let runtime = ConsumerRuntime::from_parts(parts);
     let mut readers = consume::start_consumers(&runtime, bus, loop_consumers(parts));
     readers.push(start_janitor(parts));
+    readers.push(start_blocker_sweep(parts));
     Ok(readers)
 }
 
 /// Starts what removes rows whose time is over.
 fn start_janitor(parts: &DeploymentParts) -> StatusReader {
-    let janitor = Box::new(Janitor::new(parts.store.store().clone()));
+    let folders = RepositoryFolders::from_parts(parts);
+    let janitor = Janitor::new(parts.store.store().clone()).with_mirrors(folders);
+    let janitor = Box::new(janitor);
     let (clock, rng) = (parts.clock.clone(), parts.rng.fork());
     let driver = ReconcileDriver::new(janitor, parts.monitoring.poll, clock, rng);
+    let reader = driver.status_reader();
+    driver.spawn(&parts.lifecycle);
+    reader
+}
+
+/// Starts what holds up tickets of which nothing goes on.
+fn start_blocker_sweep(parts: &DeploymentParts) -> StatusReader {
+    let sweep = Box::new(BlockerSweep::from_parts(parts));
+    let (clock, rng) = (parts.clock.clone(), parts.rng.fork());
+    let driver = ReconcileDriver::new(sweep, SWEEP_PERIOD, clock, rng);
     let reader = driver.status_reader();
     driver.spawn(&parts.lifecycle);
     reader
@@ -414,39 +446,60 @@ fn process_status(
     }
 }
 
-/// Answers where people look for it; says where this command asks, and the HTTP address.
+/// Where a process is asked.
+struct OpenedListeners {
+    /// By the command that started it.
+    endpoint: ClientEndpoint,
+    /// By people.
+    address: Option<String>,
+    /// By probes alone.
+    probe_address: Option<String>,
+}
+
+/// Answers where people look for it, and where nobody does, at least probes.
 async fn open_listeners(
     start: &StartOptions,
     folder: &OpenedFolder,
     handle: &LifecycleHandle,
     mut routers: DoorRouters,
-) -> anyhow::Result<(ClientEndpoint, Option<String>)> {
+) -> anyhow::Result<OpenedListeners> {
     if start.roles.api && start.door == ListenMode::Private {
         let network = routers.network_listener(start, handle);
         let router = routers.router_behind(ApiDoor::Folder);
         let address = listeners::serve_privately(network, router).await?;
-        return Ok((ClientEndpoint::Loopback(address), None));
+        return Ok(OpenedListeners {
+            endpoint: ClientEndpoint::Loopback(address),
+            address: None,
+            probe_address: None,
+        });
     }
     // First the address, which nobody can take from another.
     let address = match start.door {
         ListenMode::FolderAndHttp => {
             let options = ListenOptions::from_config(&start.config);
-            let listener = listeners::bind_http(&options).await?;
-            let address = listener.local_addr()?;
-            // By whichever door somebody asks, it is the same server.
-            routers.surface.site = reach::site_at(&routers.surface.site, address)?;
-            let door = ApiDoor::of_address(address.ip());
-            let router = routers.router_behind(door);
-            let network = routers.network_listener(start, handle);
-            Some(listeners::serve_http(network, listener, router)?)
+            let remedy =
+                "choose another with --port, SERVER_PORT or server.port; 0 takes a free one";
+            let listener = listeners::bind_http(&options, remedy).await?;
+            Some(routers.serve_at(listener, start, handle)?)
         }
         ListenMode::Folder | ListenMode::Private => None,
     };
-    let endpoint = match start.roles.api {
-        true => open_socket((start, folder), handle, &routers).await?,
-        false => ClientEndpoint::Socket(folder.socket_path()),
+    let (endpoint, probe_address) = match start.roles.api {
+        true => (open_socket((start, folder), handle, &routers).await?, None),
+        false => {
+            let options = ListenOptions::of_probes(&start.config);
+            let remedy =
+                "choose another with SERVER_PROBE_PORT or server.probe_port; 0 takes a free one";
+            let listener = listeners::bind_http(&options, remedy).await?;
+            let at = routers.serve_at(listener, start, handle)?;
+            (ClientEndpoint::Socket(folder.socket_path()), Some(at))
+        }
     };
-    Ok((endpoint, address))
+    Ok(OpenedListeners {
+        endpoint,
+        address,
+        probe_address,
+    })
 }
 
 /// Answers on the folder's socket. Of several processes that share a database one does, and the next when it ends: what

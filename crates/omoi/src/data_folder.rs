@@ -18,6 +18,8 @@ const SOCKET_PATH_MAX: usize = 107;
 const TOKEN: &str = "token";
 /// The file with the key that tokens are signed with.
 const SIGNING_KEYS: &str = "keys";
+/// The file with the key that secrets of organisations are encrypted with.
+const ENCRYPTION_KEYS: &str = "encryption-keys";
 /// The file with the name that the database knows the folder by.
 const IDENTITY: &str = "identity";
 
@@ -135,6 +137,13 @@ impl OpenedFolder {
     pub(crate) fn signing_keys(&self, rng: &Rng) -> Result<SecretString, FolderError> {
         let draw = || KeyRing::draw_text(rng).expose_secret().to_owned();
         self.load_or_make(SIGNING_KEYS, draw)
+            .map(SecretString::from)
+    }
+
+    /// The key that secrets of organisations are encrypted with, made when there is none.
+    pub(crate) fn encryption_keys(&self, rng: &Rng) -> Result<SecretString, FolderError> {
+        let draw = || KeyRing::draw_text(rng).expose_secret().to_owned();
+        self.load_or_make(ENCRYPTION_KEYS, draw)
             .map(SecretString::from)
     }
 

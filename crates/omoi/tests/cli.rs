@@ -200,6 +200,10 @@ const COMMANDS: &[&str] = &[
     "org uninvite",
     "org role",
     "org remove",
+    "org provider-key",
+    "org provider-key set",
+    "org provider-key list",
+    "org provider-key remove",
     "org archive",
     "org restore",
     "key",
@@ -222,7 +226,7 @@ fn every_command_teaches() {
         let has_examples = said.out.contains("Examples:");
         let is_group = [
             "spec", "ticket", "task", "models", "agents", "sandbox", "scenario", "db", "config",
-            "profile", "project", "org", "key", "thread",
+            "profile", "project", "org", "org provider-key", "key", "thread",
         ]
         .contains(&command);
         assert!(has_examples || is_group, "{command} shows no example");

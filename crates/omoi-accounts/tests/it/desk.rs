@@ -61,11 +61,12 @@ impl Desk {
         let store = open(&database, &clock, &ids).await;
         store.migrate().await.unwrap();
         let rng = Rng::seeded(1);
-        let ring = KeyRing::parse(&KeyRing::draw_text(&rng)).unwrap();
+        let ring = Arc::new(KeyRing::parse(&KeyRing::draw_text(&rng)).unwrap());
         let accounts = AccountContext {
             store,
             access_tokens: Arc::new(AccessTokens::new(&ring, "omoi").unwrap()),
-            ring: Arc::new(ring),
+            encryption_ring: Some(Arc::clone(&ring)),
+            ring,
             passwords: PasswordPool::new(rng.fork()),
             password_rules: PasswordRules { chars_min: 8 },
             organization_month: NanoUsd::from_dollars(100),

@@ -46,13 +46,15 @@ impl ModelGateway {
         let GatewayRequest { headers, body, .. } = request;
         let room = self.make_room(caller, &body).await?;
         let asked = read_question(dialect, &body).await?;
-        let routes = &self.shared.llm.routes;
+        let shared = self.shared.for_organisation(caller.principal.org).await;
+        let shared = Arc::new(shared.map_err(|error| GatewayRefusal::of_keys(&error))?);
+        let routes = &shared.llm.routes;
         let route = routes.route_for_caller(caller, &asked.model);
         let simulated = routes.route_named(route).simulated;
         let is_beside = route != routes.work_route(caller);
-        let conversation = AskedConversation::of_request(&self.shared, caller, route, &asked);
+        let conversation = AskedConversation::of_request(&shared, caller, route, &asked);
         let question = GatewayQuestion {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(&shared),
             conversation: conversation.await,
             user: user_of(caller),
             caller: caller.clone(),

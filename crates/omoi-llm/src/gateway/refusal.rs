@@ -12,6 +12,7 @@ use omoi_domain::model_route::RouteName;
 use super::REQUEST_BYTES_MAX;
 use super::caller_ask::event_bytes;
 use super::reply::GatewayReply;
+use crate::brought_keys::BroughtKeyError;
 use crate::error_chain::ErrorChain;
 use crate::llm_client::AskError;
 use crate::meter::ReserveError;
@@ -158,6 +159,19 @@ impl GatewayRefusal {
         }
     }
 
+    /// The keys of the organisation whose question it is are not known.
+    pub(super) fn of_keys(error: &BroughtKeyError) -> Self {
+        tracing::warn!(error = %ErrorChain(error), "Refused a question: the keys of its organisation are not known");
+        match error {
+            BroughtKeyError::Unreadable(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                "permission_error",
+                ErrorChain(error).to_string(),
+            ),
+            BroughtKeyError::Unavailable(_) => Self::unavailable_now(error.to_string()),
+        }
+    }
+
     /// A question whose calls failed.
     pub(super) fn of_failure(failure: &AskError) -> Self {
         match (failure, failure.upstream_error()) {
@@ -178,6 +192,9 @@ impl GatewayRefusal {
                 }
             }
             (AskError::OverBudget(refusal), _) => Self::of_budget(refusal),
+            (AskError::Keys(error), _) => Self::of_keys(error),
+            // Asked again, it is asked with the keys of then.
+            (AskError::KeysChanged, _) => Self::unavailable_now(failure.to_string()),
             (AskError::Reserved { .. }, _) => Self::new(
                 StatusCode::FORBIDDEN,
                 "permission_error",

@@ -1,6 +1,6 @@
 //! The routes of a process: for each kind of question the models that may answer it, first choice first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_route::{AnswerTimes, RouteName};
@@ -16,6 +16,7 @@ use super::{
     LlmSettings, ModelRoute, ProviderKey, RouteError, ServerSettings, ToldSettings, default_mode,
     trim_url, vendor_name,
 };
+use crate::brought_keys::BroughtKeys;
 use crate::catalogue::{ModelCatalogue, provider_at};
 use crate::conversation::ThinkingForm;
 use crate::meter::ModelCaller;
@@ -190,6 +191,39 @@ impl RouteTable {
     pub fn all_routes(&self) -> impl Iterator<Item = (RouteName, &ModelRoute)> {
         let lists = self.table.iter();
         lists.flat_map(|(name, list)| list.iter().map(|route| (*name, route)))
+    }
+
+    /// The providers for which organisations may bring keys of their own.
+    pub fn key_providers(&self) -> BTreeSet<String> {
+        let names = self.all_routes();
+        let names = names.filter_map(|(_, route)| route.key_provider());
+        names.map(ToOwned::to_owned).collect()
+    }
+
+    /// The same models, asked with `keys` where they have one for a model's provider. Of a model that the deployment asks
+    /// with several keys of its own in turn, one is left.
+    #[must_use]
+    pub(crate) fn with_brought_keys(&self, keys: &BroughtKeys) -> Self {
+        let bring = |list: &Vec<ModelRoute>| {
+            let mut brought: Vec<ModelRoute> = Vec::new();
+            for route in list {
+                let route = route.with_brought_key(keys);
+                let target = route.circuit_key();
+                if brought.iter().all(|other| other.circuit_key() != target) {
+                    brought.push(route);
+                }
+            }
+            brought
+        };
+        Self {
+            table: self
+                .table
+                .iter()
+                .map(|(name, list)| (*name, bring(list)))
+                .collect(),
+            fallback: bring(&self.fallback),
+            choice_notes: self.choice_notes.clone(),
+        }
     }
 
     /// Names the models that answer, with where and with which key. A scripted one has another address at each

@@ -193,7 +193,10 @@ impl UpstreamServer {
             model_variable: kind.model_variable,
             max_tokens: server.max_tokens,
             window: None,
-            settings: ServerSettings::default(),
+            settings: ServerSettings {
+                provider: Some(kind.name.to_owned()),
+                ..ServerSettings::default()
+            },
         })
     }
 
@@ -230,6 +233,7 @@ impl UpstreamServer {
             max_tokens: row.max_tokens.unwrap_or(usual.max_tokens),
             window: row.window,
             settings: ServerSettings {
+                provider: Some(row.name.clone()),
                 headers: listed.headers.clone(),
                 like: row.manner.like,
                 quirks: row.manner.quirks.clone(),

@@ -10,6 +10,7 @@ mod ask;
 mod away;
 mod bad_days;
 mod billed_retries;
+mod brought_keys;
 mod client;
 mod conversation;
 mod failures;

@@ -49,6 +49,10 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
             .hint("ask an organisation for an invitation and follow its link"),
         AccountError::Profile(_) => refuse(ErrorCode::ValidationFailed),
         AccountError::Escalation(_) => refuse(ErrorCode::PrivilegeEscalation),
+        AccountError::ProviderKey(_) => refuse(ErrorCode::ValidationFailed).with_field("/key"),
+        AccountError::UnaskedProvider(_) => refuse(ErrorCode::UnaskedProvider),
+        AccountError::NoEncryption => refuse(ErrorCode::EncryptionNotConfigured)
+            .hint("whoever runs the platform sets AUTH_ENCRYPTION_KEYS"),
         AccountError::TooManyKeys => refuse(ErrorCode::TooManyKeys),
         AccountError::KeyLife => refuse(ErrorCode::ValidationFailed).with_field("/expires_in_days"),
         AccountError::MachineName(_) => refuse(ErrorCode::ValidationFailed).with_field("/machine"),
@@ -65,7 +69,9 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
         AccountError::NotOwner | AccountError::NotStaff => refuse(ErrorCode::Forbidden),
         AccountError::Passwords(PoolError::Full) => refuse(ErrorCode::NotReady),
         AccountError::Store(store) => store.into(),
-        AccountError::Passwords(_) | AccountError::Signing(_) => ApiError::internal_failure(&error),
+        AccountError::Passwords(_) | AccountError::Signing(_) | AccountError::Sealing(_) => {
+            ApiError::internal_failure(&error)
+        }
     }
 }
 

@@ -20,14 +20,17 @@ mod list_invitations;
 mod list_members;
 mod list_organization_keys;
 mod list_organizations;
+mod list_provider_keys;
 mod list_roles;
 mod list_staff_entries;
 mod offer_ownership;
 mod remove_member;
+mod remove_provider_key;
 mod restore_organization;
 mod revoke_grant;
 mod revoke_invitation;
 mod revoke_organization_key;
+mod set_provider_key;
 mod update_organization;
 mod update_role;
 mod views;
@@ -59,6 +62,7 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         .merge(roles())
         .merge(invitations())
         .merge(keys())
+        .merge(provider_keys())
         .merge(ownership())
         .merge(acts())
 }
@@ -169,6 +173,17 @@ fn keys() -> ApiRouter<ApiSurface> {
         ))
 }
 
+fn provider_keys() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(list_provider_keys::list_provider_keys))
+        .add(operation!(
+            set_provider_key::set_provider_key,
+            UnaskedProvider,
+            EncryptionNotConfigured
+        ))
+        .add(operation!(remove_provider_key::remove_provider_key))
+}
+
 fn ownership() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(offer_ownership::offer_ownership, ReauthRequired))
@@ -204,6 +219,18 @@ pub(super) struct MemberPath {
     /// Row id of the membership.
     #[param(example = json!(EXAMPLE_MEMBER))]
     member_id: MembershipId,
+}
+
+/// Which provider's key.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct ProviderKeyPath {
+    /// Row id of the organisation.
+    #[param(example = json!(EXAMPLE_ORGANIZATION))]
+    organization_id: OrgId,
+    /// What the deployment calls the provider, such as `anthropic`.
+    #[param(example = "anthropic")]
+    provider_name: String,
 }
 
 /// Which role.

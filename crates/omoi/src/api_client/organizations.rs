@@ -4,9 +4,11 @@ use reqwest::Method;
 use reqwest::header::IF_MATCH;
 
 use omoi_domain::id::{ApiKeyId, InvitationId, MembershipId, OrgId, RoleId};
+use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::api::{
     ChangeMember, CreateOrganization, CreateOrganizationKey, InvitationView, InviteMember,
-    IssuedOrganizationKey, MemberView, OrganizationKeyView, OrganizationView, RoleView,
+    IssuedOrganizationKey, MemberView, OrganizationKeyView, OrganizationView, ProviderKeyView,
+    RoleView, SetProviderKey,
 };
 
 use super::{ApiClient, ClientError};
@@ -40,7 +42,7 @@ impl ApiClient {
     pub(crate) async fn restore_organization(&self, org: OrgId) -> Result<(), ClientError> {
         let path = format!("/organizations/{org}/restore");
         let request = self.new_request(Method::POST, &path);
-        Self::send_request(request).await.map(drop)
+        self.send_request(request).await.map(drop)
     }
 
     pub(crate) async fn list_members(&self, org: OrgId) -> Result<Vec<MemberView>, ClientError> {
@@ -64,7 +66,7 @@ impl ApiClient {
         let request = self.new_request(Method::PATCH, &path);
         let request = request.header(IF_MATCH, format!("\"{version}\""));
         let request = request.json(&ChangeMember { role_id });
-        Self::read_json(Self::send_request(request).await?).await
+        Self::read_json(self.send_request(request).await?).await
     }
 
     pub(crate) async fn remove_member(
@@ -133,4 +135,38 @@ impl ApiClient {
         self.delete_row(&format!("/organizations/{org}/api-keys/{key}"))
             .await
     }
+
+    /// The keys that an organisation brought for providers of models.
+    pub(crate) async fn list_provider_keys(
+        &self,
+        org: OrgId,
+    ) -> Result<Vec<ProviderKeyView>, ClientError> {
+        self.get_rows(&format!("/organizations/{org}/provider-keys"))
+            .await
+    }
+
+    /// Brings a key for `provider`.
+    pub(crate) async fn set_provider_key(
+        &self,
+        org: OrgId,
+        provider: &str,
+        body: &SetProviderKey,
+    ) -> Result<ProviderKeyView, ClientError> {
+        let request = self.new_request(Method::PUT, &provider_key_path(org, provider));
+        Self::read_json(self.send_request(request.json(body)).await?).await
+    }
+
+    /// Takes the key for `provider` away.
+    pub(crate) async fn remove_provider_key(
+        &self,
+        org: OrgId,
+        provider: &str,
+    ) -> Result<(), ClientError> {
+        self.delete_row(&provider_key_path(org, provider)).await
+    }
+}
+
+fn provider_key_path(org: OrgId, provider: &str) -> String {
+    let provider = percent_encode(provider);
+    format!("/organizations/{org}/provider-keys/{provider}")
 }

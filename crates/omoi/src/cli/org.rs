@@ -2,12 +2,14 @@
 
 mod choice;
 mod members;
+mod provider_keys;
 
 use std::process::ExitCode;
 
 use omoi_protocol::api::{CreateOrganization, OrganizationView};
 
 use self::choice::{choose_first, choose_organization};
+use self::provider_keys::{ProviderKeyCommand, run_provider_key_command};
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::error_report::UsageError;
 use super::owner_access::{
@@ -62,6 +64,9 @@ pub(crate) enum OrgCommand {
     /// Remove a member; their keys open nothing here from then on
     #[command(after_help = "Examples:\n  omoi org remove bob@example.org")]
     Remove(members::MemberArgs),
+    /// Bring keys for providers of models, or take them away
+    #[command(subcommand)]
+    ProviderKey(ProviderKeyCommand),
     /// Put an organisation away: its keys end, and its members only read
     #[command(after_help = "Examples:\n  omoi org archive acme --password")]
     Archive(ArchiveArgs),
@@ -146,6 +151,9 @@ async fn answer_command(
         }
         OrgCommand::Members => members::list_members(context, client).await,
         OrgCommand::Roles => members::list_roles(context, client).await,
+        OrgCommand::ProviderKey(command) => {
+            run_provider_key_command(context, client, command).await
+        }
         OrgCommand::Archive(ArchiveArgs { named, sign_in }) => {
             let archive = async |person: &ApiClient| {
                 let id = organization_called(person, &named.name).await?;

@@ -27,6 +27,7 @@ const SOURCES: &[&str] = &[
     include_str!("org.rs"),
     include_str!("org/choice.rs"),
     include_str!("org/members.rs"),
+    include_str!("org/provider_keys.rs"),
     include_str!("person_sign_in.rs"),
     include_str!("profile.rs"),
     include_str!("project.rs"),
@@ -97,7 +98,7 @@ fn leading_command(text: &str) -> String {
 }
 
 /// The words of a command as a shell would hand them over.
-fn shell_words(command: &str) -> Vec<String> {
+pub(super) fn shell_words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = command;
     while let Some(start) = rest.find(|c: char| c != ' ') {
@@ -158,7 +159,7 @@ fn every_printed_command_is_one_that_is_taken() {
     assert!(n_taken > 60, "{n_taken}");
 }
 
-fn is_only_named(error: &clap::Error) -> bool {
+pub(super) fn is_only_named(error: &clap::Error) -> bool {
     use clap::error::ErrorKind;
     matches!(
         error.kind(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use omoi_accounts::access_token::AccessTokens;
+use omoi_accounts::brought_keys::BroughtKeyReader;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::denial_samples::DenialSamples;
 use omoi_accounts::holder_cache::{HolderCache, follow_revocations};
@@ -24,7 +25,9 @@ use omoi_runtime::clock::{Clocked, SystemClock};
 use omoi_runtime::reconcile::{Nudge, ReconcileDriver, StatusReader};
 use omoi_runtime::rng::Rng;
 use omoi_server::api::CursorKeys;
+use omoi_server::options::{ServerMode, SiteOptions};
 use omoi_store::Store;
+use tracing::info;
 
 use crate::ErrorHint;
 use crate::data_folder::OpenedFolder;
@@ -114,6 +117,61 @@ pub(super) fn sign_in_providers(config: &Config) -> anyhow::Result<SignInProvide
     })
 }
 
+/// Opens the keys that organisations bring for providers of models.
+///
+/// # Errors
+/// As [`encryption_ring`].
+pub(super) fn brought_keys(
+    config: &Config,
+    folder: &OpenedFolder,
+    store: &Store,
+    rng: &Rng,
+) -> anyhow::Result<BroughtKeyReader> {
+    let ring = encryption_ring(config, folder, rng)?;
+    let store = store.clone();
+    Ok(BroughtKeyReader { store, ring })
+}
+
+/// Has the newest key of the ring open all of `brought`, so that the one before it can go.
+///
+/// # Errors
+/// When the database cannot be read or written.
+pub(super) async fn rewrap_keys(brought: &BroughtKeyReader, rng: &Rng) -> anyhow::Result<()> {
+    let n_keys = brought.rewrap_keys(rng).await?;
+    if n_keys > 0 {
+        info!(
+            n_keys,
+            "{n_keys} keys of organisations are encrypted with the newest key of `auth.encryption_keys` now"
+        );
+    }
+    Ok(())
+}
+
+/// What secrets of organisations are encrypted with: the configured keys, else on a laptop the data folder's. The folder of a
+/// team's process is not that of the others, so that there is none.
+///
+/// # Errors
+/// When a key is not good enough, or the data folder's cannot be read.
+fn encryption_ring(
+    config: &Config,
+    folder: &OpenedFolder,
+    rng: &Rng,
+) -> anyhow::Result<Option<Arc<KeyRing>>> {
+    let configured = AccountOptions::from_config(config).encryption_keys;
+    let mode = SiteOptions::from_config(config).mode;
+    let keys = match (configured, mode) {
+        (Some(keys), _) => keys,
+        (None, ServerMode::Local) => folder.encryption_keys(rng)?,
+        (None, ServerMode::Team) => return Ok(None),
+    };
+    let ring = KeyRing::parse(&keys).map_err(|error| {
+        let hint = "set AUTH_ENCRYPTION_KEYS, or unset it to use the data folder's key";
+        anyhow::Error::new(error).context(ErrorHint(hint.to_owned()))
+    });
+    let ring = ring.context("the keys that encrypt secrets of organisations cannot be used")?;
+    Ok(Some(Arc::new(ring)))
+}
+
 /// Opens the accounts in `store`.
 ///
 /// # Errors
@@ -138,6 +196,7 @@ pub(crate) fn open_accounts(
     let clock: Clocked = Arc::new(SystemClock);
     Ok(AccountContext {
         store,
+        encryption_ring: encryption_ring(config, folder, rng)?,
         holders: HolderCache::new(clock),
         access_tokens: Arc::new(AccessTokens::new(&ring, ISSUER)?),
         ring: Arc::new(ring),

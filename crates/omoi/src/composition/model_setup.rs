@@ -28,10 +28,12 @@ use omoi_llm::wire::dialect::Dialect;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::rng::Rng;
+use omoi_server::stored_provider_keys::StoredProviderKeys;
 use omoi_store::{Store, Tx, deployment};
 use tracing::info;
 
-use super::{ProcessRoles, StartOptions};
+use super::{ProcessRoles, StartOptions, accounts};
+use crate::data_folder::OpenedFolder;
 
 /// What answers, ready to be asked.
 pub(super) struct ModelSetup {
@@ -57,13 +59,46 @@ impl ModelSetup {
         ))
     }
 
+    /// The same models, asked by organisations with the keys that they brought; what was kept of the models that answered
+    /// before is brought up to date.
+    pub(super) async fn join_store(
+        mut self,
+        start: &StartOptions,
+        folder: &OpenedFolder,
+        store: &Store,
+        rng: &Rng,
+    ) -> anyhow::Result<Self> {
+        self.note_models(store, start.roles).await?;
+        let brought = accounts::brought_keys(&start.config, folder, store, rng)?;
+        if start.roles.orchestrator {
+            accounts::rewrap_keys(&brought, rng).await?;
+        }
+        let brought = StoredProviderKeys::new(brought);
+        self.llm = self.llm.map(|llm| llm.with_brought_keys(brought));
+        Ok(self)
+    }
+
+    /// Keeps for which providers organisations may bring keys of their own.
+    async fn note_key_providers(&self, store: &Store) -> anyhow::Result<()> {
+        let asked = self.llm.as_ref().map(|llm| llm.routes.key_providers());
+        let names: Vec<String> = asked.unwrap_or_default().into_iter().collect();
+        let system = store.system();
+        let known = system
+            .read(async |tx| deployment::key_providers(tx).await)
+            .await?;
+        if known != names {
+            let keep = async |tx: &mut Tx| deployment::keep_key_providers(tx, &names).await;
+            system.write(CrashPoint::DeploymentTaken, keep).await?;
+        }
+        Ok(())
+    }
+
     /// Has work that waits for a provider go on now, where other models answer than before. That is up to
     /// whoever runs the work.
-    pub(super) async fn note_models(
-        &self,
-        store: &Store,
-        roles: ProcessRoles,
-    ) -> anyhow::Result<()> {
+    async fn note_models(&self, store: &Store, roles: ProcessRoles) -> anyhow::Result<()> {
+        if roles.orchestrator {
+            self.note_key_providers(store).await?;
+        }
         let (Ok(llm), true) = (&self.llm, roles.orchestrator) else {
             return Ok(());
         };

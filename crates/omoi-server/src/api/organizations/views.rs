@@ -5,12 +5,13 @@ use omoi_domain::id::MembershipId;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::api::{
     GrantView, InvitationView, MemberUser, MemberView, OrganizationKeyView, OwnershipOfferView,
-    RoleView, StaffEntryView,
+    ProviderKeyView, RoleView, StaffEntryView,
 };
 use omoi_store::api_keys::ApiKey;
 use omoi_store::invitations::Invitation;
 use omoi_store::memberships::{self, Membership};
 use omoi_store::ownership_offers::OwnershipOffer;
+use omoi_store::provider_keys::ProviderKeyRow;
 use omoi_store::roles::RoleRow;
 use omoi_store::staff_entries::StaffEntry;
 use omoi_store::{StoreError, Tx, project_grants, roles, users};
@@ -138,6 +139,14 @@ pub(super) fn organization_key_view(key: ApiKey, now: Timestamp) -> Organization
         created_at: key.created_at.into(),
         last_used_at: key.last_used_at.map(Into::into),
         expires_at: key.expires_at.map(Into::into),
+    }
+}
+
+pub(super) fn provider_key_view(key: ProviderKeyRow) -> ProviderKeyView {
+    ProviderKeyView {
+        provider: key.provider,
+        last_four: key.last_four,
+        set_at: key.set_at.into(),
     }
 }
 

@@ -14,6 +14,7 @@ use omoi_domain::access::pattern::PermissionPattern;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::access::provider_identity::IdentityProvider;
 use omoi_domain::access::role::SystemRole::{Member, Owner, Viewer};
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, RoleId, UserId};
 use omoi_domain::operation::OperationKind;
 use omoi_domain::phase::Phase;
@@ -23,7 +24,7 @@ use omoi_integrations::oauth::SignInProvider;
 use omoi_integrations::oauth::fake::FakeProvider;
 use omoi_server::ApiDoor;
 use omoi_server::probes::{self, ProbeSurface};
-use omoi_store::{Json, Tx, approvals, roles, tasks, tickets};
+use omoi_store::{Json, Tx, approvals, deployment, roles, tasks, tickets};
 use omoi_testkit::plans::todo_tags;
 use omoi_testkit::repo::TestRepo;
 use serde_json::{Value, json};
@@ -313,7 +314,19 @@ impl WorldBuilder<'_> {
         told["id"].as_str().unwrap().to_owned()
     }
 
+    /// The deployment asks one provider with a key, for which an organisation may bring its own.
+    async fn add_provider(&mut self) {
+        let provider = "anthropic";
+        let names = [provider.to_owned()];
+        let keep = async |tx: &mut Tx| deployment::keep_key_providers(tx, &names).await;
+        let system = self.desk.accounts.store.system();
+        let kept = system.write(CrashPoint::DeploymentTaken, keep);
+        kept.await.unwrap();
+        self.world.name_row("provider_name", provider);
+    }
+
     async fn add_organisation_rows(&mut self) {
+        self.add_provider().await;
         let at = |part: &str| format!("/organizations/{}/{part}", OrgId::LOCAL);
         let role = json!({ "name": "Readers", "permissions": ["spec:read"] });
         self.make("role_id", &at("roles"), role).await;

@@ -92,6 +92,13 @@ pub(super) async fn set_scene(stage: &Stage<'_>, id: &str) -> Option<Scene> {
             stage.ask_as_owner(Method::POST, &path, Some(grant)).await;
             Scene::plain()
         }
+        "remove_provider_key" => {
+            let provider = stage.world.row_id("provider_name");
+            let path = format!("{organisation}/provider-keys/{provider}");
+            let key = json!({ "key": "sk-example-0123456789-x4f9" });
+            stage.ask_as_owner(Method::PUT, &path, Some(key)).await;
+            Scene::plain()
+        }
         "add_member" => {
             meet_guest(stage).await;
             Scene::plain()
