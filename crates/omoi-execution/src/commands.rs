@@ -12,6 +12,7 @@ mod close_thread;
 mod comment_on_ticket;
 mod create_ticket;
 mod decide_approval;
+mod decide_conflict;
 mod detect_blocking;
 mod edit_task;
 mod end_timed_out;
@@ -50,7 +51,8 @@ pub use create_ticket::{NewTicket, create_ticket, find_duplicates};
 pub use decide_approval::{
     PersonSaid, answer_approval, decide_output, decide_ticket, expire_approval,
 };
-pub use detect_blocking::{StalledTickets, detect_blocking};
+pub(crate) use detect_blocking::has_tickets_at_work;
+pub use detect_blocking::{StallSearch, StalledTicket, StalledTickets, detect_blocking};
 pub use edit_task::{TaskPatch, edit_task};
 pub use end_timed_out::{
     TimedAttempt, attempt_limit, end_timed_out, overdue_attempts, timed_attempt,

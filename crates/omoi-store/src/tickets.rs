@@ -11,7 +11,7 @@ pub use edges::*;
 pub use listing::*;
 
 use omoi_domain::event::{Event, EventKind, TicketBlockChange, TicketChange};
-use omoi_domain::id::{OrgId, ProjectId, SpecId, TicketId, UserId};
+use omoi_domain::id::{OrgId, ProjectId, SpecId, TaskId, TicketId, UserId};
 use omoi_domain::lifecycle::ticket::TicketStep;
 use omoi_domain::machine::transition as rule;
 use omoi_domain::task::Priority;
@@ -77,6 +77,10 @@ row! {
         blocked_detail: Option<String>,
         /// Since when.
         blocked_at: Option<Timestamp>,
+        /// Since when the platform holds it up because nothing went on; none where somebody else does, or nobody.
+        stalled_at: Option<Timestamp>,
+        /// The task that looks for what held it up then.
+        remedy_task_id: Option<TaskId>,
         /// The person who wrote it.
         user_id: Option<UserId>,
         /// The person who takes care of it.
@@ -95,7 +99,7 @@ row! {
 }
 versioned!(Ticket by id in "tickets" {
     spec_id, follows_spec_id, workflow_mode, check_commands, title, description, priority, status, phase_id, previous_phase_id, approval_status, is_blocked, blocked_reason,
-    blocked_detail, blocked_at, assignee_id, labels, text_digest, updated_at,
+    blocked_detail, blocked_at, stalled_at, remedy_task_id, assignee_id, labels, text_digest, updated_at,
 });
 
 /// What a person changes of a ticket; what is none stays as it is.
@@ -142,6 +146,8 @@ impl Ticket {
             blocked_reason: None,
             blocked_detail: None,
             blocked_at: None,
+            stalled_at: None,
+            remedy_task_id: None,
             user_id: None,
             assignee_id: None,
             labels: Json(Vec::new()),
@@ -371,6 +377,31 @@ pub async fn block_ticket(
     reason: TicketBlockReason,
     detail: Option<String>,
 ) -> Result<(), StoreError> {
+    ticket.stalled_at = None;
+    put_block(tx, ticket, reason, detail).await
+}
+
+/// The same for a ticket of which nothing goes on, until its cause is gone: the task that looks for it starts all the same, and
+/// so does what changed since.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn hold_up_stalled(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    reason: TicketBlockReason,
+    detail: String,
+) -> Result<(), StoreError> {
+    ticket.stalled_at = Some(tx.now());
+    put_block(tx, ticket, reason, Some(detail)).await
+}
+
+async fn put_block(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    reason: TicketBlockReason,
+    detail: Option<String>,
+) -> Result<(), StoreError> {
     let before = ticket.blocked_reason;
     ticket.is_blocked = true;
     ticket.blocked_reason = Some(reason);
@@ -400,6 +431,7 @@ pub async fn unblock_ticket(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), Stor
     ticket.is_blocked = false;
     ticket.blocked_detail = None;
     ticket.blocked_at = None;
+    ticket.stalled_at = None;
     save(tx, ticket).await?;
     tx.emit_kind(
         ticket.scope(),

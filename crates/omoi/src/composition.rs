@@ -485,7 +485,7 @@ async fn open_listeners(
         ListenMode::Folder | ListenMode::Private => None,
     };
     let (endpoint, probe_address) = match start.roles.api {
-        true => (open_socket((start, folder), handle, &routers).await?, None),
+        true => (open_socket(start, folder, handle, &routers).await?, None),
         false => {
             let options = ListenOptions::of_probes(&start.config);
             let remedy =
@@ -505,7 +505,8 @@ async fn open_listeners(
 /// Answers on the folder's socket. Of several processes that share a database one does, and the next when it ends: what
 /// this command asks is asked of this process all the same.
 async fn open_socket(
-    (start, folder): (&StartOptions, &OpenedFolder),
+    start: &StartOptions,
+    folder: &OpenedFolder,
     handle: &LifecycleHandle,
     routers: &DoorRouters,
 ) -> anyhow::Result<ClientEndpoint> {

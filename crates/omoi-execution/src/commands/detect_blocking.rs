@@ -1,18 +1,38 @@
-//! Looks for tickets of which nothing goes on, and holds them up with what is the matter.
+//! Looks for tickets of which nothing goes on, holds them up with what is the matter, and lets those go on again whose cause is
+//! gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tracing::info;
 
-use omoi_domain::approval::ApprovalState;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::{HumanRef, ProjectId, TaskId, TicketId};
-use omoi_domain::lifecycle::ticket::{STALL_TIME, StallFacts, StallTask, judge_stall};
+use omoi_domain::id::{HumanRef, ProjectId, TicketId};
+use omoi_domain::lifecycle::ticket::STALL_TIME;
 use omoi_domain::task::TaskStatus;
-use omoi_domain::ticket::TicketBlockReason;
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{StoreError, Tenant, Tx, approvals, attempts};
+use omoi_store::{StoreError, Tenant, Tx};
+
+use crate::stall_rows::StallRows;
+use crate::tasks::cancel;
+
+/// Which tickets are looked at.
+#[derive(Clone, Debug)]
+pub struct StallSearch {
+    /// Those of these projects; of all where it is empty.
+    pub projects: Vec<ProjectId>,
+    /// For how long whoever looks has watched them: nothing counts as quiet for longer.
+    pub watched_for: Duration,
+}
+
+/// A ticket that is held up since a look.
+#[derive(Clone, Debug)]
+pub struct StalledTicket {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// The task that looks for the cause, where it has one.
+    pub remedy: Option<Task>,
+}
 
 /// What a look for stalled tickets came to.
 #[derive(Clone, Debug, Default)]
@@ -20,117 +40,143 @@ pub struct StalledTickets {
     /// Tickets that were looked at.
     pub n_examined: usize,
     /// Those that are held up since.
-    pub blocked: Vec<Ticket>,
+    pub blocked: Vec<StalledTicket>,
+    /// Those that go on since.
+    pub released: Vec<Ticket>,
 }
 
-/// Holds up every ticket of `projects`, or of all where that is empty, of which nothing has gone on for half an hour
-/// although agents work on it. Each goes on once somebody lets it.
+/// Holds up every ticket of which nothing has gone on for half an hour although agents work on it, each with a task that looks
+/// for the cause. Those that were held up so go on once the cause is gone, or somebody lets them. Writes nothing where there is
+/// neither.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn detect_blocking(
     tenant: &Tenant,
-    projects: &[ProjectId],
+    search: &StallSearch,
 ) -> Result<StalledTickets, StoreError> {
-    let quiet = tenant.read(async |tx| {
+    let is_asked_for = |ticket: &Ticket| {
+        search.projects.is_empty() || search.projects.contains(&ticket.project_id)
+    };
+    let looked = tenant.read(async |tx| {
         let before = tx.now() - STALL_TIME;
-        tickets::list_quiet(tx, before).await
-    });
-    let mut found = StalledTickets::default();
-    for ticket in quiet.await? {
-        if !projects.is_empty() && !projects.contains(&ticket.project_id) {
-            continue;
+        let (mut found, mut stalled, mut over) = (0, Vec::new(), Vec::new());
+        for ticket in tickets::list_stalled(tx).await? {
+            let rows = StallRows::read_rows(tx, &ticket).await?;
+            let is_over = ticket
+                .stalled_at
+                .is_some_and(|at| rows.is_over(&ticket, at));
+            if is_over && is_asked_for(&ticket) {
+                over.push(ticket.id);
+            }
         }
-        found.n_examined += 1;
-        found
-            .blocked
-            .extend(block_stalled(tenant, ticket.id).await?);
+        for ticket in tickets::list_quiet(tx, before).await? {
+            if !is_asked_for(&ticket) {
+                continue;
+            }
+            found += 1;
+            let rows = StallRows::read_rows(tx, &ticket).await?;
+            if rows.judge(&ticket, tx.now(), search.watched_for).is_some() {
+                stalled.push(ticket.id);
+            }
+        }
+        Ok::<_, StoreError>((found, stalled, over))
+    });
+    let (n_examined, stalled, over) = looked.await?;
+    let mut found = StalledTickets {
+        n_examined,
+        ..StalledTickets::default()
+    };
+    for id in over {
+        found.released.extend(release_stalled(tenant, id).await?);
+    }
+    for id in stalled {
+        let blocked = block_stalled(tenant, id, search.watched_for).await?;
+        found.blocked.extend(blocked);
     }
     Ok(found)
 }
 
-async fn block_stalled(tenant: &Tenant, id: TicketId) -> Result<Option<Ticket>, StoreError> {
+/// The ticket with its tasks locked before it, as everybody locks them.
+async fn held_with_tasks(tx: &mut Tx, id: TicketId) -> Result<Ticket, StoreError> {
+    if let Some(spec) = tickets::get(tx, id).await?.spec_id {
+        tasks::hold_of_spec(tx, spec).await?;
+    }
+    tickets::hold_ticket(tx, id).await?;
+    tickets::get(tx, id).await
+}
+
+async fn block_stalled(
+    tenant: &Tenant,
+    id: TicketId,
+    watched_for: Duration,
+) -> Result<Option<StalledTicket>, StoreError> {
     let block = async |tx: &mut Tx| {
-        tickets::hold_ticket(tx, id).await?;
-        let mut ticket = tickets::get(tx, id).await?;
-        let rows = tasks::of_ticket(tx, id).await?;
-        let Some(reason) = stall_of(tx, &ticket, &rows).await? else {
+        let mut ticket = held_with_tasks(tx, id).await?;
+        let rows = StallRows::read_rows(tx, &ticket).await?;
+        let Some(reason) = rows.judge(&ticket, tx.now(), watched_for) else {
             return Ok(None);
         };
-        let detail = explain(reason, &rows);
-        tickets::block_ticket(tx, &mut ticket, reason, Some(detail)).await?;
-        Ok::<_, StoreError>(Some(ticket))
+        let added = rows.add_remedy(tx, &ticket, reason).await?;
+        if let Some(task) = &added {
+            ticket.remedy_task_id = Some(task.id);
+        }
+        let remedy = added.or(rows.remedy.clone());
+        let mut detail = rows.explain(reason);
+        if let Some(task) = &remedy {
+            let (name, status) = (HumanRef::task(task.number), task.status);
+            detail.push_str(&match (status.is_final(), status) {
+                (true, _) => format!("; {name}, which looked for the cause, is {status}"),
+                (false, TaskStatus::Blocked) => {
+                    format!("; {name}, which is to look for the cause, waits for a person")
+                }
+                (false, _) => format!("; {name} looks for the cause"),
+            });
+        }
+        tickets::hold_up_stalled(tx, &mut ticket, reason, detail).await?;
+        Ok::<_, StoreError>(Some(StalledTicket { ticket, remedy }))
     };
     let blocked = tenant.write(CrashPoint::TicketChanged, block).await?;
-    if let Some(ticket) = &blocked {
+    if let Some(StalledTicket { ticket, .. }) = &blocked {
         info!(ticket.id = %ticket.id, "{} is stalled", HumanRef::ticket(ticket.number));
     }
     Ok(blocked)
 }
 
-async fn stall_of(
-    tx: &mut Tx,
-    ticket: &Ticket,
-    rows: &[Task],
-) -> Result<Option<TicketBlockReason>, StoreError> {
-    let waiting = match ticket.spec_id {
-        Some(spec) => {
-            let all = tasks::standing_of_spec(tx, spec).await?;
-            let done: BTreeSet<TaskId> = all
-                .iter()
-                .filter(|task| task.status == TaskStatus::Completed)
-                .map(|task| task.id)
-                .collect();
-            let edges = tasks::dependencies(tx, spec).await?.into_iter();
-            let open = edges.filter(|(_, before)| !done.contains(before));
-            open.map(|(after, _)| after).collect()
+/// Lets a stalled ticket go on; a remedy that nobody has begun is not needed any more.
+async fn release_stalled(tenant: &Tenant, id: TicketId) -> Result<Option<Ticket>, StoreError> {
+    let release = async |tx: &mut Tx| {
+        let mut ticket = held_with_tasks(tx, id).await?;
+        let Some(since) = ticket.stalled_at else {
+            return Ok(None);
+        };
+        let rows = StallRows::read_rows(tx, &ticket).await?;
+        if !rows.is_over(&ticket, since) {
+            return Ok(None);
         }
-        None => BTreeSet::new(),
+        tickets::unblock_ticket(tx, &mut ticket).await?;
+        let is_unbegun = |task: &Task| {
+            let waits = matches!(task.status, TaskStatus::Pending | TaskStatus::Blocked);
+            waits && task.attempt_id.is_none()
+        };
+        if let Some(mut remedy) = rows.remedy.filter(is_unbegun) {
+            cancel(tx, &mut remedy, "its ticket goes on without it").await?;
+        }
+        Ok::<_, StoreError>(Some(ticket))
     };
-    let mut has_live_attempt = false;
-    for task in rows {
-        let newest = attempts::newest_of_task(tx, task.id).await?;
-        has_live_attempt |= newest.is_some_and(|attempt| attempt.state.is_live());
+    let released = tenant.write(CrashPoint::TicketChanged, release).await?;
+    if let Some(ticket) = &released {
+        info!(ticket.id = %ticket.id, "{} goes on", HumanRef::ticket(ticket.number));
     }
-    let stall_tasks = rows.iter().map(|task| StallTask {
-        status: task.status,
-        block: task.blocked_by,
-        is_waiting: waiting.contains(&task.id),
-        is_sent_back: task.round > 0,
-    });
-    let asked = approvals::newest_of_ticket(tx, ticket.id).await?;
-    let changed = rows.iter().map(|task| task.updated_at).max();
-    let last = changed.map_or(ticket.updated_at, |at| at.max(ticket.updated_at));
-    Ok(judge_stall(StallFacts {
-        status: ticket.status,
-        is_blocked: ticket.is_blocked,
-        idle_for: tx.now().since(last),
-        has_live_attempt,
-        is_asked_about: asked.is_some_and(|asked| asked.state == ApprovalState::Pending),
-        tasks: &stall_tasks.collect::<Vec<_>>(),
-    }))
+    Ok(released)
 }
 
-/// What is the matter, in words: how many tasks stand where, and the first reason that one of them has.
-fn explain(reason: TicketBlockReason, rows: &[Task]) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for task in rows {
-        *counts.entry(task.status.as_str()).or_default() += 1;
-    }
-    let counts = counts.iter().map(|(status, n)| format!("{n} {status}"));
-    let counts = counts.collect::<Vec<_>>().join(", ");
-    let minutes = STALL_TIME.as_secs() / 60;
-    let mut text = format!("nothing has gone on for {minutes} minutes; its tasks: {counts}");
-    let why = rows.iter().find_map(|task| {
-        let told = task
-            .blocked_reason
-            .as_ref()
-            .or(task.error_message.as_ref())?;
-        Some(format!("{}: {told}", HumanRef::task(task.number)))
-    });
-    if let Some(why) = why.filter(|_| reason != TicketBlockReason::WaitingOnClarification) {
-        text.push_str("; ");
-        text.push_str(&why);
-    }
-    text
+/// Whether any ticket is or may become stalled.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) async fn has_tickets_at_work(tenant: &Tenant) -> Result<bool, StoreError> {
+    tenant
+        .read(async |tx| tickets::is_any_at_work(tx).await)
+        .await
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use omoi_domain::access::provider_identity::{FlowStage, IdentityProvider};
 use omoi_domain::event::Consumer;
+use omoi_execution::blocker_sweep::BlockerSweep;
 use omoi_execution::consume::{publish_commits, start_consumers};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::janitor::Janitor;
@@ -55,6 +56,27 @@ async fn idle_loops_write_nothing() {
     assert!(files(&it) == before, "something was written");
     // Had anything been written it would show.
     it.add_task(1, &[]).await;
+    assert!(files(&it) != before);
+}
+
+#[tokio::test]
+async fn a_look_at_tickets_that_go_on_writes_nothing() {
+    let it = TestDeployment::new().await;
+    it.add_task(1, &[]).await;
+    let mut sweep: BlockerSweep = it.build_part();
+    let mut entities = Entities::new(sweep.name(), it.deployment.rng.fork());
+    let mut pass = async || {
+        let passed = sweep.tick(it.clock.now(), &mut entities).await.unwrap();
+        assert_eq!(passed, Next::Idle);
+        it.advance_clock(300);
+    };
+    let before = files(&it);
+    for _ in 0..6 {
+        pass().await;
+    }
+    assert!(files(&it) == before, "something was written");
+    // Then it is stalled, and that shows.
+    pass().await;
     assert!(files(&it) != before);
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use omoi_domain::actor::Actor;
-use omoi_domain::id::{AttemptId, TicketId};
+use omoi_domain::id::{AttemptId, TaskId, TicketId};
 use omoi_domain::task::TicketPhase;
 use omoi_domain::ticket::TicketBlockReason;
 use omoi_domain::ticket_context::TaskContext;
@@ -52,6 +52,8 @@ pub struct DetectedBlocking {
     pub n_examined: u64,
     /// Those that are held up now.
     pub blocked: Vec<DetectedBlocker>,
+    /// Row ids of those that were held up so before and go on now, as the cause is gone.
+    pub released: Vec<TicketId>,
 }
 
 /// A ticket that is held up since a look for stalled ones.
@@ -65,6 +67,10 @@ pub struct DetectedBlocker {
     pub blocker_type: Option<TicketBlockReason>,
     /// The same in words.
     pub detail: Option<String>,
+    /// Row id of the task that looks for the cause, where there is one.
+    pub remedy_task_id: Option<TaskId>,
+    /// Reference of that task within its project, `TSK-n`.
+    pub remedy_task_ref: Option<String>,
 }
 
 /// Body of `POST /tasks/{task_id}/register-conversation`.

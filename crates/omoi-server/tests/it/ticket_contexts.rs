@@ -101,6 +101,9 @@ async fn a_ticket_of_which_nothing_goes_on_is_held_up_with_the_reason() {
         says.contains("30 minutes") && says.contains("1 pending"),
         "{says}"
     );
+    let remedy = blocked["remedy_task_ref"].as_str().unwrap();
+    let looks = format!("{remedy}, which is to look for the cause, waits for a person");
+    assert!(says.ends_with(&looks), "{says}");
     let (_, _, ticket) = told(&router, &format!("/tickets/{}", task.ticket_id)).await;
     assert_eq!(ticket["is_blocked"], true, "{ticket}");
     let (_, again) = post(&router, detect, Value::Null).await;

@@ -31,7 +31,8 @@ macro_rules! can_start {
              and p.slots_used < $3 and p.status = 'active'
              and (tasks.force_execute or p.autonomous))
          and exists (select 1 from tickets k where k.id = tasks.ticket_id
-             and k.approval_status = 'approved' and not k.is_blocked)
+             and k.approval_status = 'approved' and (not k.is_blocked or (k.stalled_at is not null
+                 and (k.remedy_task_id = tasks.id or tasks.updated_at > k.stalled_at))))
          and not exists (
              select 1 from task_capabilities r where r.task_id = tasks.id and r.capability not in
                  (select capability from agent_capabilities where org_id = $1))"
@@ -52,8 +53,9 @@ pub struct QueueScan {
 }
 
 /// Pending tasks that may be claimed: their time has come, every prerequisite is completed and
-/// merged, every blocking ticket is done, their own ticket is approved and not held up, the agents
-/// can do what they require, and their project runs by itself and has a free slot. Best guess first
+/// merged, every blocking ticket is done, their own ticket is approved and not held up (or only because nothing
+/// went on, and they are its remedy or changed since), the agents can do what they require, and their
+/// project runs by itself and has a free slot. Best guess first
 /// (overdue, starving, priority, age), so that none is hidden behind the limit for ever.
 ///
 /// Nothing is locked: two callers may see the same task, and only [`claim`] decides who gets it.

@@ -90,6 +90,20 @@ async fn contexts_and_notes_take_the_place_of_earlier_ones(bench: Bench) -> Resu
     let reason = TicketBlockReason::Environment;
     tickets::block_ticket(&mut tx, &mut ticket, reason, None).await?;
     assert!(tickets::list_quiet(&mut tx, now).await?.is_empty());
+    assert!(tickets::list_stalled(&mut tx).await?.is_empty());
+    // What the platform holds up is found until somebody else does, or nobody.
+    assert!(tickets::is_any_at_work(&mut tx).await?);
+    for is_unblocked in [true, false] {
+        let detail = "nothing goes on".to_owned();
+        tickets::hold_up_stalled(&mut tx, &mut ticket, reason, detail).await?;
+        assert_eq!(tickets::list_stalled(&mut tx).await?.len(), 1);
+        match is_unblocked {
+            true => tickets::unblock_ticket(&mut tx, &mut ticket).await?,
+            false => tickets::block_ticket(&mut tx, &mut ticket, reason, None).await?,
+        }
+        assert!(tickets::list_stalled(&mut tx).await?.is_empty());
+    }
+    assert!(tickets::get(&mut tx, ticket.id).await?.is_blocked);
     Ok(())
 }
 

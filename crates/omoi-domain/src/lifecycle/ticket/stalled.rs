@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use crate::block::TaskBlock;
+use crate::lifecycle::task::{AddedTask, DiscoveryProof, TaskAction};
+use crate::spec::SpecStatus;
 use crate::task::TaskStatus;
 use crate::ticket::{TicketBlockReason, TicketStatus};
 
 /// Time without any sign of work after which a ticket is stalled.
 pub const STALL_TIME: Duration = Duration::from_mins(30);
+
+/// Begins the name within its spec of a task that looks for what holds a ticket up.
+pub const REMEDY_PREFIX: &str = "FIX-";
 
 /// A task of a ticket, as far as it says why nothing goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub struct StallTask {
     pub status: TaskStatus,
     /// What it waits for, when it is blocked.
     pub block: Option<TaskBlock>,
-    /// Whether a task that it waits for is not completed.
+    /// Whether a task that it waits for is not completed, or the time of its next try has not come.
     pub is_waiting: bool,
     /// Whether it was sent back by its checks.
     pub is_sent_back: bool,
@@ -35,7 +40,11 @@ pub struct StallFacts<'a> {
     pub has_live_attempt: bool,
     /// Whether people are asked about it.
     pub is_asked_about: bool,
-    /// Its tasks.
+    /// Whether people had the work of its project stop.
+    pub is_paused: bool,
+    /// Whether tasks are at work elsewhere: what could start has its turn after them.
+    pub is_queue_moving: bool,
+    /// Its tasks, but for the one that looks for what held it up.
     pub tasks: &'a [StallTask],
 }
 
@@ -50,7 +59,10 @@ pub fn judge_stall(facts: StallFacts<'_>) -> Option<TicketBlockReason> {
         | TicketStatus::Testing
         | TicketStatus::Deploying => true,
     };
-    if !is_at_work || facts.is_blocked || facts.has_live_attempt || facts.idle_for < STALL_TIME {
+    if !is_at_work || facts.is_blocked || facts.has_live_attempt || facts.is_paused {
+        return None;
+    }
+    if facts.idle_for < STALL_TIME {
         return None;
     }
     if facts.is_asked_about {
@@ -67,7 +79,11 @@ pub fn judge_stall(facts: StallFacts<'_>) -> Option<TicketBlockReason> {
     }
     let free = open.iter().filter(|task| task.block.is_none());
     let free: Vec<&&StallTask> = free.collect();
-    if free.iter().any(|task| !task.is_waiting) {
+    let startable = || free.iter().filter(|task| !task.is_waiting);
+    if startable().next().is_some() {
+        if facts.is_queue_moving && startable().all(|task| task.status == TaskStatus::Pending) {
+            return None;
+        }
         let is_sent_back = free.iter().any(|task| task.is_sent_back);
         return Some(match is_sent_back {
             true => TicketBlockReason::FailingChecks,
@@ -81,6 +97,66 @@ pub fn judge_stall(facts: StallFacts<'_>) -> Option<TicketBlockReason> {
     let own = |reason: &&TicketBlockReason| **reason != TicketBlockReason::Dependency;
     let found = reasons.iter().find(own).or(reasons.first());
     found.copied()
+}
+
+/// What happened to a ticket since it was held up because nothing went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StallNews {
+    /// Whether one of its tasks changed.
+    pub has_task_changed: bool,
+    /// Whether the task that looks for the cause is completed.
+    pub is_remedied: bool,
+}
+
+/// Whether what held a stalled ticket up is gone; `facts` are those of now.
+pub fn is_stall_over(facts: StallFacts<'_>, news: StallNews) -> bool {
+    let again = StallFacts {
+        is_blocked: false,
+        idle_for: STALL_TIME,
+        ..facts
+    };
+    news.has_task_changed || news.is_remedied || judge_stall(again).is_none()
+}
+
+/// What says whether a stalled ticket gets a task that looks for the cause.
+#[derive(Clone, Copy, Debug)]
+pub struct RemedyFacts {
+    /// What holds the ticket up.
+    pub reason: TicketBlockReason,
+    /// Where its spec stands, where it has one.
+    pub spec: Option<SpecStatus>,
+    /// Whether it had such a task before.
+    pub had_remedy: bool,
+    /// Such tasks of its spec.
+    pub n_remedies: usize,
+    /// The last place in the order of the spec's tasks.
+    pub last_ordinal: i64,
+    /// Whether the project has a suite.
+    pub has_suite: bool,
+}
+
+/// The task that looks for what holds a ticket up: one for each ticket, as whatever it could not mend is for people. Where people
+/// have to answer, and where nobody works on the spec, there is none.
+pub fn plan_remedy(facts: RemedyFacts) -> Option<AddedTask> {
+    let is_for_people = facts.reason == TicketBlockReason::WaitingOnClarification;
+    if is_for_people || facts.had_remedy || facts.spec != Some(SpecStatus::Working) {
+        return None;
+    }
+    let (proof, actions) = match facts.has_suite {
+        true => (DiscoveryProof::Suite, Vec::new()),
+        false => {
+            let block = TaskBlock::NoCheck;
+            let reason = block.kind().to_string();
+            let blocked = vec![TaskAction::Block { block, reason }];
+            (DiscoveryProof::Missing, blocked)
+        }
+    };
+    Some(AddedTask {
+        local_id: format!("{REMEDY_PREFIX}{:03}", facts.n_remedies + 1),
+        ordinal: facts.last_ordinal + 1,
+        proof,
+        actions,
+    })
 }
 
 const fn reason_of(block: TaskBlock) -> TicketBlockReason {
@@ -115,6 +191,8 @@ mod tests {
             idle_for: STALL_TIME,
             has_live_attempt: false,
             is_asked_about: false,
+            is_paused: false,
+            is_queue_moving: false,
             tasks,
         }
     }
@@ -139,6 +217,14 @@ mod tests {
             },
             StallFacts {
                 status: TicketStatus::Backlog,
+                ..quiet
+            },
+            StallFacts {
+                is_paused: true,
+                ..quiet
+            },
+            StallFacts {
+                is_queue_moving: true,
                 ..quiet
             },
             StallFacts {
@@ -209,5 +295,108 @@ mod tests {
             ..facts(&[])
         };
         assert_eq!(judge_stall(asked), Some(WaitingOnClarification));
+    }
+
+    #[test]
+    fn a_full_queue_explains_only_what_waits_in_it() {
+        let left = [StallTask {
+            status: TaskStatus::Validating,
+            ..PENDING
+        }];
+        let failed = [StallTask {
+            status: TaskStatus::Failed,
+            ..PENDING
+        }];
+        for tasks in [&left, &failed] {
+            let moving = StallFacts {
+                is_queue_moving: true,
+                ..facts(tasks)
+            };
+            assert!(judge_stall(moving).is_some(), "{tasks:?}");
+        }
+    }
+
+    #[test]
+    fn a_stall_is_over_once_something_moves_or_its_cause_is_gone() {
+        let still = StallNews {
+            has_task_changed: false,
+            is_remedied: false,
+        };
+        let tasks = [PENDING];
+        let held = StallFacts {
+            is_blocked: true,
+            idle_for: Duration::ZERO,
+            ..facts(&tasks)
+        };
+        assert!(!is_stall_over(held, still));
+        for news in [
+            StallNews {
+                has_task_changed: true,
+                ..still
+            },
+            StallNews {
+                is_remedied: true,
+                ..still
+            },
+        ] {
+            assert!(is_stall_over(held, news), "{news:?}");
+        }
+        for gone in [
+            StallFacts {
+                is_queue_moving: true,
+                ..held
+            },
+            StallFacts {
+                has_live_attempt: true,
+                ..held
+            },
+            StallFacts {
+                status: TicketStatus::Done,
+                ..held
+            },
+        ] {
+            assert!(is_stall_over(gone, still), "{gone:?}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_has_one_remedy_where_an_agent_can_do_something() {
+        let facts = RemedyFacts {
+            reason: TicketBlockReason::Environment,
+            spec: Some(SpecStatus::Working),
+            had_remedy: false,
+            n_remedies: 1,
+            last_ordinal: 7,
+            has_suite: true,
+        };
+        let planned = plan_remedy(facts).map(|task| (task.local_id, task.ordinal, task.proof));
+        let expected = ("FIX-002".to_owned(), 8, DiscoveryProof::Suite);
+        assert_eq!(planned, Some(expected));
+        let unproven = RemedyFacts {
+            has_suite: false,
+            ..facts
+        };
+        let waits = plan_remedy(unproven).map(|task| task.actions.len());
+        assert_eq!(waits, Some(1), "nothing could prove it");
+        for nobody in [
+            RemedyFacts {
+                reason: TicketBlockReason::WaitingOnClarification,
+                ..facts
+            },
+            RemedyFacts {
+                spec: Some(SpecStatus::Failed),
+                ..facts
+            },
+            RemedyFacts {
+                spec: None,
+                ..facts
+            },
+            RemedyFacts {
+                had_remedy: true,
+                ..facts
+            },
+        ] {
+            assert_eq!(plan_remedy(nobody), None, "{nobody:?}");
+        }
     }
 }
