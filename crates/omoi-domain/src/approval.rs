@@ -15,6 +15,8 @@ crate::closed_set! {
         Question = "question",
         /// Whether the file of a repository may have what it asks for.
         RepositoryTrust = "repository_trust",
+        /// What becomes of a merge whose conflict no agent resolved.
+        MergeConflict = "merge_conflict",
     }
 }
 

@@ -40,6 +40,16 @@ impl IntegrationState {
     }
 }
 
+crate::closed_set! {
+    /// The side of a conflict that a person takes, in the files that conflict.
+    ConflictSide {
+        /// What landed before.
+        Ours = "ours",
+        /// What the task brings.
+        Theirs = "theirs",
+    }
+}
+
 crate::machine! {
     /// Where one merge of one task branch stands.
     MergeState ("merge") {

@@ -1,12 +1,13 @@
 //! Applies what the transitions of merges decide.
 
 use omoi_domain::id::TaskId;
-use omoi_domain::lifecycle::merge::{MergeAction, NewResolutionTask};
+use omoi_domain::lifecycle::merge::{ConflictQuestion, MergeAction, NewResolutionTask};
+use omoi_domain::merge::MergeState;
 use omoi_domain::task::TaskType;
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx, tickets};
+use omoi_store::{Json, StoreError, Tx, approvals, tickets};
 
 use crate::integration::task_branch;
 use crate::tasks::{block_waiting, free_dependents, send_back};
@@ -35,7 +36,11 @@ pub async fn apply_to_merge(
     for action in actions {
         merge_changed |= keep_in_merge(merge, &action);
         match action {
+            MergeAction::AskPeople => ask_people(tx, merge, &task).await?,
             MergeAction::Move { to, reason } => {
+                if merge.state == MergeState::Manual {
+                    approvals::withdraw_of_merge(tx, merge.id).await?;
+                }
                 merges::transition(tx, merge, &mut task, MergeMove { to, reason }).await?;
                 (merge_changed, task_changed) = (false, false);
             }
@@ -97,9 +102,22 @@ fn keep_in_merge(merge: &mut Merge, action: &MergeAction) -> bool {
         | MergeAction::SendBack(_)
         | MergeAction::CloseTicket
         | MergeAction::BlockWaiting
-        | MergeAction::FreeDependents => return false,
+        | MergeAction::FreeDependents
+        | MergeAction::AskPeople => return false,
     }
     true
+}
+
+/// Asks people what becomes of the conflict of `merge`, which nobody resolved.
+async fn ask_people(tx: &mut Tx, merge: &Merge, task: &Task) -> Result<(), StoreError> {
+    let question = ConflictQuestion {
+        number: task.number,
+        title: &task.title,
+        paths: &merge.conflicts.0,
+        error: merge.error.as_deref().unwrap_or_default(),
+    };
+    approvals::ask_about_conflict(tx, merge, task, question.to_string()).await?;
+    Ok(())
 }
 
 /// Writes the task that resolves the conflict of `merge`, whose commits are those of `source`.

@@ -82,12 +82,16 @@ pub async fn move_spec(
             approvals::withdraw_of_spec(tx, spec.id).await?;
             release_tickets_of(tx, spec.id).await
         }
-        SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Cancelled => {
+        SpecStatus::Cancelled => {
+            approvals::withdraw_of_spec(tx, spec.id).await?;
+            approvals::withdraw_conflicts_of_spec(tx, spec.id).await
+        }
+        SpecStatus::Delivered => approvals::withdraw_conflicts_of_spec(tx, spec.id).await,
+        // Whoever decides about a conflict has a failed spec go on.
+        SpecStatus::Completed | SpecStatus::Failed => {
             approvals::withdraw_of_spec(tx, spec.id).await
         }
-        SpecStatus::Draft | SpecStatus::Executing | SpecStatus::Delivered | SpecStatus::Blocked => {
-            Ok(())
-        }
+        SpecStatus::Draft | SpecStatus::Executing | SpecStatus::Blocked => Ok(()),
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) use attempt_end::{attempt_lost, follow_up};
 pub use prerequisites::follow_prerequisites;
 pub use prerequisites::{block_dependents, keeper_of, resolved_by};
 pub(crate) use prerequisites::{block_waiting, free_dependents};
+pub(crate) use retry_by_person::give_up;
 pub use retry_by_person::retry_by_person;
 
 /// The task of an attempt that still belongs to it; none when it moved on under a newer fence.

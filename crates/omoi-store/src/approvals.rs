@@ -5,8 +5,11 @@ use uuid::Uuid;
 use omoi_domain::actor::Actor;
 use omoi_domain::approval::{ApprovalKind, ApprovalState};
 use omoi_domain::event::{ApprovalChange, EventKind};
-use omoi_domain::id::{ApprovalId, AttemptId, OrgId, ProjectId, SpecId, TaskId, TicketId, UserId};
+use omoi_domain::id::{
+    ApprovalId, AttemptId, MergeId, OrgId, ProjectId, SpecId, TaskId, TicketId, UserId,
+};
 use omoi_domain::machine::transition as rule;
+use omoi_domain::merge::ConflictSide;
 use omoi_domain::time::Timestamp;
 use omoi_domain::workflow::PhaseId;
 
@@ -14,6 +17,7 @@ use crate::args;
 use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::list_order::{ListedRow, SortColumn, SortValue};
+use crate::merges::Merge;
 use crate::notifications;
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
@@ -69,6 +73,8 @@ row! {
         gate_phase: Option<PhaseId>,
         /// Where the ticket goes with a yes to that.
         target_phase: Option<PhaseId>,
+        /// The merge whose conflict it is about, where it is about one; the task is the one whose commits conflict.
+        merge_id: Option<MergeId>,
     }
 }
 versioned!(Approval by id in "approvals" { state, decided_by_id, decided_at, comment, updated_at });
@@ -112,6 +118,7 @@ impl Approval {
             choices: Json(Vec::new()),
             gate_phase: None,
             target_phase: None,
+            merge_id: None,
         }
     }
 
@@ -205,6 +212,55 @@ pub async fn ask_for_task(
         ..Approval::asked_now(tx, task.project_id, ApprovalKind::Question)
     };
     put_question(tx, approval, Some(task.spec_id)).await
+}
+
+/// Asks people what becomes of the conflict of `merge`, whose commits are those of `task`, for as long as it takes.
+///
+/// # Errors
+/// [`StoreError::Exists`] where they are asked already.
+pub async fn ask_about_conflict(
+    tx: &mut Tx,
+    merge: &Merge,
+    task: &Task,
+    question: String,
+) -> Result<Approval, StoreError> {
+    let sides = ConflictSide::ALL.iter().map(ToString::to_string);
+    let approval = Approval {
+        ticket_id: Some(task.ticket_id),
+        task_id: Some(task.id),
+        merge_id: Some(merge.id),
+        question: Some(question),
+        choices: Json(sides.collect()),
+        ..Approval::asked_now(tx, task.project_id, ApprovalKind::MergeConflict)
+    };
+    put_question(tx, approval, Some(task.spec_id)).await
+}
+
+/// Withdraws what people are asked about the conflict of a merge, which has moved on.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn withdraw_of_merge(tx: &mut Tx, merge: MergeId) -> Result<(), StoreError> {
+    let asked = tx.find("merge_id = $2 and state = 'pending'", args![merge]);
+    if let Some(mut asked) = asked.await? {
+        close_approval(tx, &mut asked, ApprovalState::Withdrawn, None).await?;
+    }
+    Ok(())
+}
+
+/// The same for all merges of a spec that is over.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn withdraw_conflicts_of_spec(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    let asked = tx.all(
+        "state = 'pending' and merge_id in (select id from merges where spec_id = $2)",
+        args![spec],
+    );
+    for mut asked in asked.await? {
+        close_approval(tx, &mut asked, ApprovalState::Withdrawn, None).await?;
+    }
+    Ok(())
 }
 
 /// Asks people what planning left open with the output of that digest; an earlier such question is withdrawn.
@@ -324,7 +380,7 @@ pub async fn open_gate_of_ticket(
     .await
 }
 
-/// Every question of agents of a task, oldest first.
+/// Every question about a task, oldest first: of its agents, and about conflicts of its commits.
 ///
 /// # Errors
 /// When the database cannot be read.

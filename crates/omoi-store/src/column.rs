@@ -36,7 +36,7 @@ use omoi_domain::id::{
     StateTransitionId, StoredFileId, TaskId, TaskResultId, ThreadId, ThreadMessageId, TicketId,
     UserId, WorkflowResultId,
 };
-use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::merge::{ConflictSide, IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_kind::ModelKind;
@@ -263,6 +263,7 @@ closed_sets!(
     BudgetLevel,
     CheckKind,
     CheckStage,
+    ConflictSide,
     DiscoveryType,
     EgressOutcome,
     ErrorClass,

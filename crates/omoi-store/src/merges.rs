@@ -3,7 +3,7 @@
 use omoi_domain::event::{EventKind, MergeChange};
 use omoi_domain::id::{MergeId, OrgId, SpecId, TaskId};
 use omoi_domain::machine::transition as rule;
-use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::merge::{ConflictSide, IntegrationState, MergeState};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -42,6 +42,10 @@ row! {
         forecast: Json<Vec<(i64, u32)>>,
         /// The task that resolves the conflict.
         resolve_task_id: Option<TaskId>,
+        /// The side that a person takes in the files that conflict.
+        taken_side: Option<ConflictSide>,
+        /// What a person said of the conflict who had it tried again.
+        person_note: Option<String>,
         /// Times it started over because its target moved.
         restarts: u32,
         /// Why it failed.
@@ -59,7 +63,7 @@ row! {
     }
 }
 versioned!(Merge by id in "merges" {
-    state, incoming_sha, merged_sha, conflicts, forecast, resolve_task_id, restarts,
+    state, incoming_sha, merged_sha, conflicts, forecast, resolve_task_id, taken_side, person_note, restarts,
     error, lacks_environment, started_at, completed_at,
 });
 
@@ -85,6 +89,8 @@ impl Merge {
             conflicts: Json(Vec::new()),
             forecast: Json(Vec::new()),
             resolve_task_id: None,
+            taken_side: None,
+            person_note: None,
             restarts: 0,
             error: None,
             lacks_environment: false,

@@ -1,7 +1,7 @@
 //! What a merge would make of the branch, found out without moving anything.
 
 use omoi_domain::id::HumanRef;
-use omoi_domain::merge::MergeState;
+use omoi_domain::merge::{ConflictSide, MergeState};
 use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, conflict_score};
 use omoi_git::object::ObjectId;
 use omoi_git::trailers::Trailer;
@@ -46,14 +46,26 @@ pub(super) async fn make_candidate(
     if mirror.is_ancestor(head, &incoming).await? {
         return Ok(MergeCandidate::FastForward(incoming));
     }
-    let MergeTree { tree, conflicts } = mirror.merge_tree(head, &incoming).await?;
-    if !conflicts.is_empty() {
-        let paths = conflicts.iter().map(|c| c.path.to_string());
-        return Ok(MergeCandidate::Conflict(paths.collect()));
-    }
+    let merged = mirror.merge_tree(head, &incoming).await?;
     let task_ref = HumanRef::task(turn.task.number).to_string();
+    let mut message = format!("Merge {task_ref} {}", turn.task.title);
+    let tree = match merge.taken_side {
+        _ if merged.conflicts.is_empty() => merged.tree,
+        Some(side) => {
+            let (taken, other) = match side {
+                ConflictSide::Ours => (head, &incoming),
+                ConflictSide::Theirs => (&incoming, head),
+            };
+            message.push_str(&format!(
+                "\n\nA person took {side} where files conflicted: {}.",
+                conflicted_paths(&merged).join(", ")
+            ));
+            mirror.take_side(&merged, taken, other).await?
+        }
+        None => return Ok(MergeCandidate::Conflict(conflicted_paths(&merged))),
+    };
     let meta = CommitMeta {
-        message: format!("Merge {task_ref} {}", turn.task.title),
+        message,
         trailers: vec![
             Trailer::new("OmoiOS-Task", &task_ref),
             Trailer::new("OmoiOS-Spec", &HumanRef::spec(turn.spec.number).to_string()),
@@ -65,6 +77,11 @@ pub(super) async fn make_candidate(
     let parents = [head.clone(), incoming];
     let commit = mirror.commit_tree(&tree, &parents, &meta).await?;
     Ok(MergeCandidate::Merged(commit))
+}
+
+fn conflicted_paths(merged: &MergeTree) -> Vec<String> {
+    let paths = merged.conflicts.iter().map(|c| c.path.to_string());
+    paths.collect()
 }
 
 /// How many paths each queued branch would conflict in with the target as it is.

@@ -18,6 +18,7 @@ use omoi_execution::tasks::resolved_by;
 use omoi_git::mirror::UpdateRefError;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
+use omoi_store::checks::Check;
 use omoi_store::merges::Merge;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
@@ -88,7 +89,7 @@ impl MergeTurn<'_> {
             attempt: self.attempt,
             stage: CheckStage::Merge,
             commit,
-            checks: receipts::of_task(&self.prover.runner, self.task, commit).await?,
+            checks: self.checks_at(&merge, commit).await?,
             task: Some(self.task.id),
         };
         let receipts = receipts::run_checks(&self.prover.runner, run).await?;
@@ -115,6 +116,19 @@ impl MergeTurn<'_> {
             actions,
         };
         Ok(self.end(merge, end).await?)
+    }
+
+    /// What must pass on the merged tree; where a person took one side of a conflict, the checks of both.
+    async fn checks_at(
+        self,
+        merge: &Merge,
+        commit: &ObjectId,
+    ) -> Result<Vec<Check>, receipts::ReceiptError> {
+        let runner = &self.prover.runner;
+        match merge.taken_side {
+            Some(_) => receipts::of_both_sides(runner, self.task, commit).await,
+            None => receipts::of_task(runner, self.task, commit).await,
+        }
     }
 
     /// Moves the branch if it is still where the merge was made from.
@@ -215,6 +229,7 @@ impl MergeTurn<'_> {
                     priority: self.task.priority,
                     paths,
                     resolutions: resolutions.count(),
+                    note: merge.person_note.clone(),
                 };
                 apply_to_merge(tx, &mut merge, turn_conflict_into_task(work)).await
             })

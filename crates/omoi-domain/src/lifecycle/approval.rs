@@ -1,6 +1,7 @@
 //! What people decide, and what becomes of what they are asked about.
 
 use crate::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
+use crate::merge::ConflictSide;
 use crate::ticket::ApprovalStatus;
 
 /// Why a decision is not taken.
@@ -21,6 +22,14 @@ pub enum ApprovalRefusal {
     /// An answer that says nothing.
     #[error("an answer says something")]
     NoAnswer,
+    /// An answer that is none of those that there are.
+    #[error("a question about {kind} is answered by {choices}")]
+    OtherAnswer {
+        /// What it is about.
+        kind: ApprovalKind,
+        /// What may be answered.
+        choices: &'static str,
+    },
     /// It is not decided in this way.
     #[error("a question about {kind} is not decided by {decision}")]
     OtherDecision {
@@ -53,6 +62,11 @@ pub const fn allowed_decisions(kind: ApprovalKind) -> &'static [ApprovalDecision
         | ApprovalKind::PhaseGate
         | ApprovalKind::RepositoryTrust => &[ApprovalDecision::Approve, ApprovalDecision::Reject],
         ApprovalKind::Question => &[ApprovalDecision::Answer],
+        ApprovalKind::MergeConflict => &[
+            ApprovalDecision::Approve,
+            ApprovalDecision::Answer,
+            ApprovalDecision::Reject,
+        ],
     }
 }
 
@@ -85,7 +99,16 @@ pub fn decide_approval(
         (ApprovalDecision::Reject, None) => Err(ApprovalRefusal::NoComment),
         (ApprovalDecision::Reject, Some(_)) => Ok(ApprovalState::Rejected),
         (ApprovalDecision::Answer, None) => Err(ApprovalRefusal::NoAnswer),
-        (ApprovalDecision::Answer, Some(_)) => Ok(ApprovalState::Answered),
+        (ApprovalDecision::Answer, Some(answer)) => {
+            let takes_sides = question.kind == ApprovalKind::MergeConflict;
+            match takes_sides && ConflictSide::parse(answer).is_none() {
+                true => Err(ApprovalRefusal::OtherAnswer {
+                    kind: question.kind,
+                    choices: "ours or theirs",
+                }),
+                false => Ok(ApprovalState::Answered),
+            }
+        }
     }
 }
 
@@ -109,7 +132,7 @@ mod tests {
         for kind in ApprovalKind::ALL.iter().copied() {
             for state in ApprovalState::ALL.iter().copied() {
                 for decision in ApprovalDecision::ALL.iter().copied() {
-                    for comment in [None, Some("why")] {
+                    for comment in [None, Some("why"), Some("ours")] {
                         check_decision(kind, state, decision, comment);
                     }
                 }
@@ -132,9 +155,13 @@ mod tests {
         assert!(decide_approval(asked(true, false), decision, comment).is_err());
         assert!(decide_approval(asked(false, true), decision, comment).is_err());
         let decided = decide_approval(asked(false, false), decision, comment);
-        let is_asked_for =
-            (kind == ApprovalKind::Question) == (decision == ApprovalDecision::Answer);
-        let is_whole = decision == ApprovalDecision::Approve || comment.is_some();
+        let is_conflict = kind == ApprovalKind::MergeConflict;
+        let is_answer = decision == ApprovalDecision::Answer;
+        let is_asked_for = is_conflict || (kind == ApprovalKind::Question) == is_answer;
+        let is_whole = match (is_conflict, decision) {
+            (true, ApprovalDecision::Answer) => comment == Some("ours"),
+            _ => decision == ApprovalDecision::Approve || comment.is_some(),
+        };
         let is_open = state == ApprovalState::Pending;
         assert_eq!(
             decided.is_ok(),

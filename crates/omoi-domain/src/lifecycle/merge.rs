@@ -3,6 +3,7 @@
 mod cancel;
 mod checked;
 mod conflict;
+mod decided;
 mod landed;
 mod queue;
 mod requeue;
@@ -14,6 +15,7 @@ mod take_up;
 pub use cancel::cancel_merge;
 pub use checked::{MergedTree, TreeVerdict, check_merge, judge_merged_tree};
 pub use conflict::{ConflictedWork, NewResolutionTask, turn_conflict_into_task};
+pub use decided::{ConflictAnswer, ConflictQuestion, conflict_answer};
 pub use landed::{ResolvedWork, close_after_landing, land_merge, land_resolved};
 pub use queue::{MergeQueue, QueuedMerge, begin_merge, next_merge};
 pub use requeue::requeue_merge;
@@ -60,6 +62,8 @@ pub enum MergeAction {
     BlockWaiting,
     /// Frees every task that was blocked because of its task and that no other lost task keeps.
     FreeDependents,
+    /// Asks people what becomes of its conflict.
+    AskPeople,
 }
 
 impl MergeAction {

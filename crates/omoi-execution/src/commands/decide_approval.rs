@@ -28,6 +28,7 @@ use omoi_store::{
 
 use super::TicketCommandError;
 use super::change_ticket::given_reason;
+use super::decide_conflict::{is_conflict_over, settle_conflict};
 use crate::specs::apply_to_spec;
 use crate::tasks::apply_to_task;
 use crate::tickets::{PersonMove, go_on_to_end, move_for_person};
@@ -99,6 +100,9 @@ async fn is_outdated(tx: &mut Tx, approval: &Approval) -> Result<bool, StoreErro
     if let (Some(phase), Some(ticket)) = (approval.gate_phase, approval.ticket_id) {
         return Ok(tickets::get(tx, ticket).await?.phase_id != phase);
     }
+    if let Some(merge) = approval.merge_id {
+        return is_conflict_over(tx, merge).await;
+    }
     if let Some(task) = approval.task_id {
         return Ok(tasks::get(tx, task).await?.blocked_by != Some(TaskBlock::Question));
     }
@@ -157,6 +161,7 @@ async fn close_question(
         }
         ApprovalKind::RepositoryTrust => Ok(settle_trust(tx, approval, to).await?),
         ApprovalKind::PhaseGate => settle_gate(tx, approval, to, comment).await,
+        ApprovalKind::MergeConflict => settle_conflict(tx, approval, to, comment).await,
         ApprovalKind::Question => match approval.task_id {
             Some(task) => Ok(settle_answer(tx, approval, task, comment).await?),
             // What planning left open is read with its answer where the next phase begins.

@@ -1,7 +1,9 @@
 //! A task that a person has tried again: what is read for it, and how the answer is applied.
 
 use omoi_domain::attempt::SubjectKind;
-use omoi_domain::lifecycle::task::{OpenTaskMerge, RetriedTask, RetryStep, retry_steps};
+use omoi_domain::lifecycle::task::{
+    OpenTaskMerge, RetriedTask, RetryStep, give_up_conflict, retry_steps,
+};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
@@ -36,6 +38,18 @@ pub async fn retry_by_person(tx: &mut Tx, task: &mut Task) -> Result<(), StoreEr
         now: tx.now(),
     };
     rows.apply_steps(tx, task, retry_steps(retried)?).await
+}
+
+/// Gives a task up whose work is done and conflicts with what landed, for what a person says.
+///
+/// # Errors
+/// [`StoreError::Transition`] where its merge does not wait for a person.
+pub(crate) async fn give_up(tx: &mut Tx, task: &mut Task, reason: &str) -> Result<(), StoreError> {
+    let rows = RetryRows::read_rows(tx, task).await?;
+    let steps = rows
+        .own_merge()
+        .map(|merge| give_up_conflict(task.number, merge, reason));
+    rows.apply_steps(tx, task, steps.unwrap_or_default()).await
 }
 
 impl RetryRows {

@@ -5,7 +5,8 @@ use tracing::debug;
 
 use omoi_domain::time::Timestamp;
 
-use super::{CommitMeta, Identity, Mirror};
+use super::read::FileEntry;
+use super::{CommitMeta, Identity, Mirror, MirrorError};
 use crate::object::{ObjectId, RepoPath};
 use crate::process::{GitError, GitOutput};
 
@@ -90,6 +91,47 @@ impl Mirror {
         self.merge_tree(&sides[0], &sides[1]).await
     }
 
+    /// The tree of a merge in which each path in conflict is as the commit `taken` has it, or gone where that does not have
+    /// it. `other` is the other side.
+    pub async fn take_side(
+        &self,
+        merged: &MergeTree,
+        taken: &ObjectId,
+        other: &ObjectId,
+    ) -> Result<ObjectId, MirrorError> {
+        let side = self.list_tree(taken).await?;
+        let others = self.list_tree(other).await?;
+        let is_known = |path: &[u8]| {
+            let mut all = side.iter().chain(&others);
+            all.any(|entry| entry.path.as_bytes() == path)
+        };
+        let mut places: Vec<&[u8]> = Vec::new();
+        for conflict in &merged.conflicts {
+            let path = conflict.path.as_bytes();
+            places.push(path);
+            // Where a file meets a folder of its name, git puts it beside, with a suffix that neither side has.
+            let suffix = path.iter().rposition(|byte| *byte == b'~');
+            places.extend(suffix.filter(|_| !is_known(path)).map(|at| &path[..at]));
+        }
+        let is_in_conflict = |entry: &&FileEntry| {
+            let path = entry.path.as_bytes();
+            places.iter().any(|place| {
+                let rest = path.strip_prefix(*place);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            })
+        };
+        let mut changes = Vec::new();
+        let unmerged = self.list_tree(&merged.tree).await?;
+        for entry in unmerged.iter().filter(is_in_conflict) {
+            push_entry(&mut changes, format!("0 {}", "0".repeat(40)), entry);
+        }
+        for entry in side.iter().filter(is_in_conflict) {
+            let line = format!("{} {}", entry.kind.tree_mode(), entry.id);
+            push_entry(&mut changes, line, entry);
+        }
+        self.changed_tree(&merged.tree, &changes).await
+    }
+
     /// The commits of `tip` after `start`, along first parents, oldest first.
     pub async fn first_parents(
         &self,
@@ -106,6 +148,14 @@ impl Mirror {
         let commits: Result<Vec<_>, _> = text.lines().map(ObjectId::parse).collect();
         commits.map_err(|_| out.unexpected_output("not an object name"))
     }
+}
+
+/// Adds a line of `update-index --index-info`.
+fn push_entry(changes: &mut Vec<u8>, line: String, entry: &FileEntry) {
+    changes.extend_from_slice(line.as_bytes());
+    changes.push(b'\t');
+    changes.extend_from_slice(entry.path.as_bytes());
+    changes.push(0);
 }
 
 /// `tree NUL (path NUL)* NUL (count NUL path{count} NUL type NUL message NUL)*`.

@@ -26,6 +26,18 @@ pub enum EntryKind {
     Submodule,
 }
 
+impl EntryKind {
+    /// The mode of such a file in a tree.
+    pub(super) const fn tree_mode(self) -> &'static str {
+        match self {
+            Self::File => "100644",
+            Self::Executable => "100755",
+            Self::Symlink => "120000",
+            Self::Submodule => "160000",
+        }
+    }
+}
+
 /// One file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEntry {

@@ -166,21 +166,35 @@ impl Mirror {
             changes.extend_from_slice(file.path.as_bytes());
             changes.push(0);
         }
+        let tree = self.changed_tree(base, &changes).await?;
+        let parents = std::slice::from_ref(base);
+        let commit = self.commit_tree(&tree, parents, meta).await?;
+        debug!(%commit, %base, n_files = files.len(), "Committed {} files as {commit}", files.len());
+        Ok(commit)
+    }
+
+    /// The tree of `base`, a commit or a tree, with `changes`, which are lines of `update-index --index-info`.
+    pub(super) async fn changed_tree(
+        &self,
+        base: &ObjectId,
+        changes: &[u8],
+    ) -> Result<ObjectId, MirrorError> {
+        let io = |source| MirrorError::Io {
+            dir: self.dir.clone(),
+            source,
+        };
+        let scratch = self.scratch_folder().map_err(io)?;
         let index = scratch.path().join("index");
         let indexed = |command| self.call(command).env("GIT_INDEX_FILE", &index);
         indexed("read-tree").arg(base).run().await?;
         indexed("update-index")
             .args(["-z", "--add", "--remove", "--replace", "--index-info"])
-            .stdin_bytes(&changes)
+            .stdin_bytes(changes)
             .run()
             .await?;
         let out = indexed("write-tree").run().await?;
-        let tree = ObjectId::parse(&out.stdout_text())
-            .map_err(|_| out.unexpected_output("not an object name"))?;
-        let parents = std::slice::from_ref(base);
-        let commit = self.commit_tree(&tree, parents, meta).await?;
-        debug!(%commit, %base, n_files = files.len(), "Committed {} files as {commit}", files.len());
-        Ok(commit)
+        let tree = ObjectId::parse(&out.stdout_text());
+        Ok(tree.map_err(|_| out.unexpected_output("not an object name"))?)
     }
 }
 

@@ -113,6 +113,12 @@ async fn conflicts_of_every_kind_name_their_paths() {
         merge.conflicts
     );
 
+    // All that differs conflicts: with one side taken, the tree is that of the side.
+    for (taken, other) in [(&one, &two), (&two, &one)] {
+        let tree = m.take_side(&merge, taken, other).await.unwrap();
+        assert_eq!(tree, m.tree_of(taken).await.unwrap());
+    }
+
     // A bare name is all a path is; nothing in it is taken for an option or a pattern.
     let changed = m.changed_files(&f.base, &one).await.unwrap();
     let changed: Vec<_> = changed

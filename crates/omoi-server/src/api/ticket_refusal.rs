@@ -45,7 +45,9 @@ impl From<TicketCommandError> for ApiError {
                 .hint("read the columns, and send the change with their `ETag`"),
             TicketCommandError::Refused(refusal) => refuse_move(says, refusal),
             TicketCommandError::Approval(
-                ApprovalRefusal::NoComment | ApprovalRefusal::NoAnswer,
+                ApprovalRefusal::NoComment
+                | ApprovalRefusal::NoAnswer
+                | ApprovalRefusal::OtherAnswer { .. },
             ) => Self::invalid_value(says).with_field("/comment"),
             TicketCommandError::Approval(ApprovalRefusal::OtherDecision { .. }) => {
                 Self::invalid_value(says).with_field("/decision")

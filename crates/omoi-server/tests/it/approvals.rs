@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use omoi_domain::merge::{ConflictSide, IntegrationState, MergeState};
+use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::ApprovalStatus;
-use omoi_store::{approvals, tickets};
+use omoi_store::{approvals, merges, tasks, tickets};
+use omoi_testkit::sample_rows;
 
 use crate::api::{bench, told};
 use crate::tickets::post;
@@ -97,4 +100,54 @@ async fn a_person_finds_what_waits_and_decides_once() {
     );
     let unknown = "/approvals/01930000-0000-7000-8000-0000000000ff";
     assert_eq!(told(&router, unknown).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_person_takes_one_side_of_a_conflict() {
+    let (test, router) = bench().await;
+    let task = test.add_task(1, &[]).await;
+    let resolution = test.add_task(2, &[]).await;
+    let merge = test.commit(async |tx| {
+        let mut resolution = tasks::get(tx, resolution.id).await?;
+        tasks::fail_permanently(tx, &mut resolution, "no".to_owned()).await?;
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::Completed;
+        task.integration_state = IntegrationState::Manual;
+        tasks::save(tx, &mut task).await?;
+        let mut merge = sample_rows::merge(tx, &task, MergeState::Manual, &"a".repeat(40));
+        merge.resolve_task_id = Some(resolution.id);
+        merges::insert(tx, &merge).await?;
+        resolution.resolves_merge_id = Some(merge.id);
+        tasks::save(tx, &mut resolution).await?;
+        approvals::ask_about_conflict(tx, &merge, &task, "which side?".to_owned()).await?;
+        Ok(merge)
+    });
+    let merge = merge.await.unwrap();
+    let (_, _, listed) = told(&router, "/approvals?state=pending&kind=merge_conflict").await;
+    let asked = &listed["items"][0];
+    assert_eq!(asked["subject"]["name"], "repo/TSK-001", "{listed}");
+    assert_eq!(
+        asked["allowed_decisions"],
+        json!(["approve", "answer", "reject"])
+    );
+    assert_eq!(asked["choices"], json!(["ours", "theirs"]));
+    let decide = format!("/approvals/{}/decide", asked["id"].as_str().unwrap());
+    let say = |comment: &str| json!({ "decision": "answer", "comment": comment });
+    let (status, said) = post(&router, &decide, say("both")).await;
+    assert_eq!(
+        (status, &said["error"]),
+        (422, &json!("validation_failed")),
+        "{said}"
+    );
+    let (status, said) = post(&router, &decide, say("theirs")).await;
+    assert_eq!(
+        (status, &said["state"]),
+        (200, &json!("answered")),
+        "{said}"
+    );
+    let merge = merges::get(&mut test.read_tx().await, merge.id)
+        .await
+        .unwrap();
+    let taken = (merge.state, merge.taken_side);
+    assert_eq!(taken, (MergeState::Pending, Some(ConflictSide::Theirs)));
 }

@@ -40,7 +40,7 @@ pub(crate) enum ApprovalCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Answer what an agent or planning asks; the agent goes on with it
+    /// Answer what an agent or planning asks; of a conflict, take one side: ours or theirs
     Answer {
         /// Id of the question, as `omoi approvals` shows it
         #[arg(value_name = "ID")]

@@ -16,7 +16,7 @@ pub struct Resolution<'a> {
     pub error: Option<&'a str>,
 }
 
-/// Has a merge wait for a person when the task that resolves its conflict failed or was called off.
+/// Has a merge wait for a person when the task that resolves its conflict failed or was called off, and asks what becomes of it.
 pub(super) fn resolution_lost(state: MergeState, resolution: Resolution<'_>) -> Vec<MergeAction> {
     let is_lost = matches!(
         resolution.status,
@@ -25,11 +25,13 @@ pub(super) fn resolution_lost(state: MergeState, resolution: Resolution<'_>) -> 
     if state != MergeState::Resolving || !is_lost {
         return Vec::new();
     }
-    wait_for_person(format!(
+    let mut actions = wait_for_person(format!(
         "{} did not resolve it: {}",
         HumanRef::task(resolution.number),
         resolution.error.unwrap_or_default()
-    ))
+    ));
+    actions.push(MergeAction::AskPeople);
+    actions
 }
 
 #[cfg(test)]
@@ -46,6 +48,7 @@ mod tests {
                 MergeAction::KeepError(error.to_owned()),
                 MergeAction::move_because(Manual, error),
                 MergeAction::BlockWaiting,
+                MergeAction::AskPeople,
             ]
         };
         for (state, status, expected) in [

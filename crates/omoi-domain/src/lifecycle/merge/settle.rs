@@ -45,6 +45,7 @@ mod tests {
             MergeAction::KeepError(error.to_owned()),
             MergeAction::move_because(Manual, error),
             MergeAction::BlockWaiting,
+            MergeAction::AskPeople,
         ];
         for (state, attempt, resolved_by, expected) in [
             (InProgress, AttemptState::Running, None, vec![]),

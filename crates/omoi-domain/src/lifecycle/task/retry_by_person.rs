@@ -1,6 +1,6 @@
 //! A task that a person has tried again.
 
-use super::{TaskAction, end_resolution};
+use super::{TaskAction, cancel_task, end_resolution};
 use crate::id::HumanRef;
 use crate::lifecycle::merge::{MergeAction, cancel_merge, requeue_merge};
 use crate::machine::{InvalidTransition, transition};
@@ -89,17 +89,41 @@ pub fn retry_steps(task: RetriedTask) -> Result<Vec<RetryStep>, InvalidTransitio
         transition(task.status, task.status)?;
     }
     let own_merge = task.own_merge.filter(|_| waits_for_person);
-    let mut steps = own_merge.map_or_else(Vec::new, |merge| drop_merge(task.number, merge));
+    let why = DropReason {
+        merge: "its task is tried again",
+        resolution: format!("{} is tried again", HumanRef::task(task.number)),
+    };
+    let mut steps = own_merge.map_or_else(Vec::new, |merge| drop_merge(merge, &why));
     steps.push(RetryStep::Task(requeued(task)));
     Ok(steps)
 }
 
-/// Cancels the merge of a task that goes back itself, and ends the task that was to resolve it.
-fn drop_merge(number: i64, merge: OpenTaskMerge) -> Vec<RetryStep> {
-    let mut steps = vec![RetryStep::OwnMerge(cancel_merge("its task is tried again"))];
+/// Decides how a task is given up whose work is done and conflicts with what landed: its merge, and whatever was to resolve the
+/// conflict, end with it. What waits for it goes on waiting, for a task that a person may have tried again.
+pub fn give_up_conflict(number: i64, merge: OpenTaskMerge, reason: &str) -> Vec<RetryStep> {
+    let words = DropReason {
+        merge: "its task is given up",
+        resolution: format!("{} is given up", HumanRef::task(number)),
+    };
+    let mut steps = drop_merge(merge, &words);
+    let reason = format!("given up by a person: {reason}");
+    let mut actions = vec![TaskAction::moved(TaskStatus::Pending, reason.clone())];
+    actions.extend(cancel_task(&reason));
+    steps.push(RetryStep::Task(actions));
+    steps
+}
+
+/// Why a merge is dropped, and the task that was to resolve it.
+struct DropReason {
+    merge: &'static str,
+    resolution: String,
+}
+
+/// Cancels the merge of a task, and ends the task that was to resolve it.
+fn drop_merge(merge: OpenTaskMerge, why: &DropReason) -> Vec<RetryStep> {
+    let mut steps = vec![RetryStep::OwnMerge(cancel_merge(why.merge))];
     if let Some(status) = merge.resolution {
-        let reason = format!("{} is tried again", HumanRef::task(number));
-        let mut actions = end_resolution(status, &reason);
+        let mut actions = end_resolution(status, &why.resolution);
         actions.push(TaskAction::FreeDependents);
         steps.push(RetryStep::Resolution(actions));
     }
@@ -226,6 +250,30 @@ mod tests {
         ] {
             assert_eq!(retry_steps(task).map_err(|_| ()), expected, "{task:?}");
         }
+    }
+
+    #[test]
+    fn a_conflicting_task_is_given_up_with_its_merge_and_its_resolution() {
+        let merge = OpenTaskMerge {
+            lacks_environment: false,
+            resolution: Some(TaskStatus::Failed),
+        };
+        let steps = give_up_conflict(4, merge, "not worth it");
+        let mut ended = end_resolution(TaskStatus::Failed, "TSK-004 is given up");
+        ended.push(TaskAction::FreeDependents);
+        let reason = "given up by a person: not worth it";
+        let expected = [
+            RetryStep::OwnMerge(cancel_merge("its task is given up")),
+            RetryStep::Resolution(ended),
+            RetryStep::Task(vec![
+                TaskAction::moved(TaskStatus::Pending, reason),
+                TaskAction::moved(TaskStatus::Cancelled, reason),
+                TaskAction::BlockDependents,
+            ]),
+        ];
+        assert_eq!(steps, expected);
+        assert!(transition(TaskStatus::Completed, TaskStatus::Pending).is_ok());
+        assert!(transition(TaskStatus::Pending, TaskStatus::Cancelled).is_ok());
     }
 
     #[test]
