@@ -63,6 +63,17 @@ pub fn task_branch(task: TaskId, title: &str) -> String {
     )
 }
 
+/// What the refs of commits begin with that work begins at.
+pub(crate) const BASE_REFS: &str = "refs/omoios/base";
+
+/// The ref that holds a commit which work begins at.
+///
+/// # Errors
+/// [`BadRefName`] never in practice: object names are valid ref parts.
+pub fn base_ref(commit: &ObjectId) -> Result<RefName, BadRefName> {
+    RefName::parse(&format!("{BASE_REFS}/{commit}"))
+}
+
 /// The ref that keeps the last snapshot of an attempt.
 ///
 /// # Errors

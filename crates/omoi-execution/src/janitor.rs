@@ -13,6 +13,8 @@ use omoi_store::expired_rows::{ExpiringTable, has_expired, remove_expired};
 use omoi_store::{Store, StoreError, Tx, organisations, stored_files};
 use tracing::debug;
 
+use crate::base_refs::remove_base_refs;
+use crate::repository_folders::RepositoryFolders;
 use crate::threads::keep_threads_up;
 
 /// Rows of one pass.
@@ -24,6 +26,8 @@ const FILES_MAX: u32 = 20;
 const FILES_KEPT_FOR: Duration = Duration::from_hours(24);
 /// How often the threads of every organisation are looked at.
 const THREADS_LOOKED_AT_EVERY: Duration = Duration::from_mins(10);
+/// How often the mirrors of every organisation are looked at.
+const MIRRORS_LOOKED_AT_EVERY: Duration = Duration::from_hours(6);
 /// How often every organisation is looked at.
 const FILES_LOOKED_AT_EVERY: Duration = Duration::from_hours(1);
 
@@ -34,6 +38,10 @@ pub struct Janitor {
     files_looked_at: Option<Timestamp>,
     /// When their threads were.
     threads_looked_at: Option<Timestamp>,
+    /// The mirrors that are cleaned up, where this process has any.
+    folders: Option<RepositoryFolders>,
+    /// When they were looked at.
+    mirrors_looked_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Janitor {
@@ -49,7 +57,38 @@ impl Janitor {
             store,
             files_looked_at: None,
             threads_looked_at: None,
+            folders: None,
+            mirrors_looked_at: None,
         }
+    }
+
+    /// As `self`, cleaning up the mirrors in `folders` too.
+    #[must_use]
+    pub fn with_mirrors(self, folders: RepositoryFolders) -> Self {
+        Self {
+            folders: Some(folders),
+            ..self
+        }
+    }
+
+    /// Removes refs of commits at which no spec begins any more, from the mirrors of every organisation.
+    ///
+    /// # Errors
+    /// When the rows cannot be read, or git refuses.
+    async fn clean_up_mirrors(&mut self, now: Timestamp) -> Result<(), BoxError> {
+        let is_due = self
+            .mirrors_looked_at
+            .is_none_or(|at| now < at || now.since(at) >= MIRRORS_LOOKED_AT_EVERY);
+        let Some(folders) = self.folders.as_ref().filter(|_| is_due) else {
+            return Ok(());
+        };
+        let system = self.store.system();
+        let all = system.read(async |tx| organisations::event_heads(tx).await);
+        for (org, _) in all.await? {
+            remove_base_refs(&self.store.tenant(org), folders, now).await?;
+        }
+        self.mirrors_looked_at = Some(now);
+        Ok(())
     }
 
     /// Removes contents of files that no ticket has any more, in every organisation.
@@ -147,6 +186,7 @@ impl Reconciler for Janitor {
         async move {
             self.clean_up_files(now).await?;
             self.keep_up_threads(now).await?;
+            self.clean_up_mirrors(now).await?;
             let n_removed = self.clean_up().await?;
             Ok(match n_removed < ROWS_MAX {
                 true => Next::Idle,

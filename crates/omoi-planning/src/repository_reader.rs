@@ -9,11 +9,11 @@ use omoi_domain::id::ProjectId;
 use omoi_domain::project::ProjectStatus;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_execution::copied_files::CopiedFiles;
+use omoi_execution::integration::base_ref;
 use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::mirror::{FetchRef, Mirror};
 use omoi_git::object::ObjectId;
-use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_sandbox::GuardedPlaces;
@@ -241,11 +241,6 @@ impl OpenedRepository {
             RepositorySource::Uploaded(_) => Cow::Borrowed(&self.project.name),
         }
     }
-}
-
-/// The ref that holds a commit which work begins at.
-pub(crate) fn base_ref(commit: &ObjectId) -> Result<RefName, BadRefName> {
-    RefName::parse(&format!("refs/omoios/base/{commit}"))
 }
 
 /// The path of a repository as its project's row has it.

@@ -306,6 +306,37 @@ pub async fn open_bases(tx: &mut Tx) -> Result<BTreeSet<(ProjectId, String)>, St
         .collect()
 }
 
+/// A spec, as far as it says whether its base commit is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecBase {
+    /// The commit that it begins at.
+    pub base_sha: String,
+    /// Where it stands.
+    pub status: SpecStatus,
+    /// The branch that its work lands on.
+    pub integration_branch: String,
+}
+
+/// Where every spec of a project begins.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn bases_of_project(
+    tx: &mut Tx,
+    project: ProjectId,
+) -> Result<Vec<SpecBase>, StoreError> {
+    let sql = "select base_sha, status, integration_branch from specs where org_id = $1 and project_id = $2";
+    let rows = tx.rows(sql, args![project]).await?;
+    let bases = rows.iter().map(|row| {
+        Ok(SpecBase {
+            base_sha: Column::read(row, "base_sha")?,
+            status: Column::read(row, "status")?,
+            integration_branch: Column::read(row, "integration_branch")?,
+        })
+    });
+    bases.collect()
+}
+
 /// How many there are of each status that occurs.
 ///
 /// # Errors
@@ -467,6 +498,24 @@ pub async fn tell_resumed(tx: &mut Tx, spec: &Spec, reason: String) -> Result<()
     let change = spec.change(Some(spec.status), Some(reason));
     let scope = (Some(spec.project_id), Some(spec.id));
     tx.emit_kind(scope, EventKind::SpecResumed, &change)
+}
+
+/// Keeps what was found anew of the host, and tells why. It guards nothing, so the version stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn keep_toolchain(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    survey: Json<serde_json::Value>,
+    told: String,
+) -> Result<(), StoreError> {
+    let sql = "update specs set survey = $3 where org_id = $1 and id = $2";
+    tx.execute(sql, args![spec.id, survey]).await?;
+    spec.survey = survey;
+    let change = spec.change(Some(spec.status), Some(told));
+    let scope = (Some(spec.project_id), Some(spec.id));
+    tx.emit_kind(scope, EventKind::SpecToolchainFound, &change)
 }
 
 /// Writes changed fields other than the status.

@@ -1,10 +1,12 @@
 //! Refs of a mirror: read, listed, and moved only when they still are where the caller thinks.
 
+use std::io;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::{debug, trace};
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
+use omoi_domain::time::Timestamp;
 
 use super::Mirror;
 use crate::object::ObjectId;
@@ -126,6 +128,21 @@ impl Mirror {
         };
         let refs: Option<Vec<_>> = text.lines().map(parse).collect();
         refs.ok_or_else(|| out.unexpected_output("a ref that is not of ours"))
+    }
+
+    /// When `name` was written last; none where it lies packed with others.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn ref_written_at(&self, name: &RefName) -> io::Result<Option<Timestamp>> {
+        let written = match std::fs::metadata(self.dir.join(name.as_str())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?.modified()?,
+        };
+        let since = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(since.as_micros())
+            .ok()
+            .map(Timestamp::from_micros))
     }
 
     /// Points `name` at `new` wherever it was. For refs with a single writer, not for branches.

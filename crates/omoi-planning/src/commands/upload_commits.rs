@@ -3,12 +3,13 @@
 use tracing::info;
 
 use omoi_domain::id::ProjectId;
+use omoi_execution::integration::base_ref;
 use omoi_git::import::{ImportHold, ImportLimits, ImportRequest, import_bundle};
 use omoi_git::object::ObjectId;
 use omoi_store::Tenant;
 
 use super::CreateError;
-use crate::repository_reader::{RepositoryAccess, base_ref};
+use crate::repository_reader::RepositoryAccess;
 
 /// What the mirror of a project has of the commits that a person asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
