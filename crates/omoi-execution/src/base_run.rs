@@ -16,7 +16,6 @@ use omoi_store::{Json, StoreError, Tenant, Tx};
 use crate::check_receipt::{CheckRun, receipt_of};
 use crate::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
 use crate::egress::work_setup_mode;
-use crate::sandbox_toolchain::SandboxToolchain;
 
 /// A check that is run on the commit its work starts from.
 #[derive(Clone, Copy)]
@@ -68,7 +67,8 @@ impl BaseRun<'_> {
         store: &Tenant,
         checkouts: &CheckoutRunner,
     ) -> Result<FinishedBaseRun, BaseRunError> {
-        let toolbox = SandboxToolchain::of_spec(self.spec).map_err(CommandError::from)?;
+        let toolbox = checkouts.toolchains.toolchain_of(self.spec).await;
+        let toolbox = toolbox.map_err(CommandError::from)?;
         let mirror = checkouts
             .folders
             .project_mirror(self.spec.project_id)

@@ -32,7 +32,8 @@ use crate::commit_content::{CommitContent, CommitTree};
 use crate::commit_workspace::CommitWorkspace;
 use crate::copied_files::{CopyError, withheld_line};
 use crate::sandbox_host::remove_workspace;
-use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
+use crate::sandbox_toolchain::SandboxToolchain;
+use crate::toolchain_finder::ToolchainError;
 use crate::setup::{SetupError, SetupSubject};
 
 pub use check_files::CheckFileError;
@@ -114,7 +115,7 @@ impl CommandRun {
 pub enum CommandError {
     /// What the sandbox may read is not known.
     #[error("the sandbox could not be equipped")]
-    Toolbox(#[from] UnreadableToolbox),
+    Toolbox(#[from] ToolchainError),
     /// The process stops while the disk has no room.
     #[error("this process stopped while the disk below its data folder was full")]
     Stopped,

@@ -43,11 +43,11 @@ use crate::integration;
 use crate::options::QueueOptions;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::RunningAttempts;
-use crate::sandbox_toolchain::SandboxToolchain;
 use crate::spec_files::SpecRenderer;
 use crate::spec_selection::SpecSelection;
 use crate::start_failure::{class_of, class_of_start};
 use crate::tasks::fail_attempted;
+use crate::toolchain_finder::ToolchainFinder;
 
 use batch_claim::{BatchClaim, ClaimedTask, PlannedStart, claim_planned};
 
@@ -59,6 +59,7 @@ pub struct Dispatcher {
     renderer: SpecRenderer,
     issuer: AttemptIssuer,
     starter: AttemptStarter,
+    toolchains: ToolchainFinder,
     running: RunningAttempts,
     failures: FailurePolicy,
     queue: QueueOptions,
@@ -76,6 +77,7 @@ impl FromParts for Dispatcher {
             renderer: SpecRenderer::from_parts(parts),
             issuer: AttemptIssuer::from_parts(parts),
             starter: AttemptStarter::from_parts(parts),
+            toolchains: ToolchainFinder::from_parts(parts),
             running: parts.running.clone(),
             failures: FailurePolicy::from_parts(parts),
             queue: parts.queue,
@@ -310,7 +312,7 @@ impl Dispatcher {
             snapshot: None,
             merge,
             access: WorkspaceAccess::ReadWrite,
-            toolbox: SandboxToolchain::of_spec(spec)?,
+            toolbox: self.toolchains.toolchain_of(spec).await?,
         })
     }
 

@@ -68,6 +68,11 @@ impl SandboxToolchain {
         Ok(toolbox)
     }
 
+    /// Whether what was found on the host is the same as in `other`.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.roots == other.roots && self.path == other.path && self.env == other.env
+    }
+
     fn of_survey(survey: &serde_json::Value) -> Result<Self, UnreadableToolbox> {
         match survey.get("toolbox") {
             None => Ok(Self::default()),

@@ -23,7 +23,6 @@ use omoi_domain::phase::Phase;
 use omoi_domain::time::Timestamp;
 use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError as RunError};
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, earlier_runs, end_run};
-use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_plan::items::{OutputItem, assemble_output};
 use omoi_plan::outputs::TasksOutput;
@@ -165,7 +164,7 @@ async fn run_proofs(
     open: &OpenProofs,
 ) -> Result<Kept, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = SandboxToolchain::of_spec(spec)?;
+    let toolbox = checkouts.toolchains.toolchain_of(spec).await?;
     let one = async |(digest, check): (&String, &PlannedCheck)| {
         let command = CheckoutCommand {
             spec,

@@ -10,6 +10,7 @@ use crate::disk_room::DiskRoom;
 use crate::repository_folders::RepositoryFolders;
 use crate::sandbox_host::SandboxHost;
 use crate::setup::PackageSetup;
+use crate::toolchain_finder::ToolchainFinder;
 
 /// Runs commands in clean checkouts.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct CheckoutRunner {
     pub folders: RepositoryFolders,
     /// What the sandboxes are made with.
     pub host: SandboxHost,
+    /// What their specs need of the host.
+    pub toolchains: ToolchainFinder,
     /// What installs the packages that a commit needs.
     pub setup: PackageSetup,
     /// Files of people's checkouts that workspaces are given.
@@ -37,6 +40,7 @@ impl FromParts for CheckoutRunner {
         Self {
             folders: RepositoryFolders::from_parts(parts),
             host: SandboxHost::from_parts(parts),
+            toolchains: ToolchainFinder::from_parts(parts),
             setup: PackageSetup::from_parts(parts),
             copies: CopiedFiles::from_parts(parts),
             disk: DiskRoom::from_parts(parts),

@@ -7,7 +7,9 @@
 )]
 
 mod approvals;
+mod base_refs;
 mod base_store;
+mod blocker_sweep;
 mod checkout_check;
 mod claims;
 mod delivery;
@@ -39,4 +41,5 @@ mod stops;
 mod tasks;
 mod threads;
 mod ticket_files;
+mod toolchain_finder;
 mod turns;

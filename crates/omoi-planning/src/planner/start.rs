@@ -9,7 +9,6 @@ use omoi_domain::model_route::RouteName;
 use omoi_execution::attempt::{
     self, AttemptIssuer, AttemptJob, CreatedAttempt, NewAttempt, WorkPlan,
 };
-use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
@@ -42,7 +41,8 @@ pub(super) async fn start_attempt(
     // Before anything is written: without orders there must be no attempt.
     let brief = phase_brief(&driver.gate, spec, run, order.attempt).await?;
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = SandboxToolchain::of_spec(spec)?;
+    let toolchains = &driver.runner.checkouts.toolchains;
+    let toolbox = toolchains.toolchain_of(spec).await?;
     let created = driver
         .writer
         .store

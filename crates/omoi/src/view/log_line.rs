@@ -37,6 +37,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::SpecExecutionCompleted(_) => format!("planned {}", plan_sizes(view)?.join("  ")),
         Event::SpecWorkStarted(_) => "work begins".to_owned(),
         Event::SpecResumed(_) => "goes on".to_owned(),
+        Event::SpecToolchainFound(change) => change.reason.clone()?,
         Event::SpecExecutionFailed(change)
         | Event::SpecWorkFailed(change)
         | Event::SpecBlocked(change)
@@ -110,6 +111,9 @@ fn approval_text(asked: &ApprovalChange) -> Option<String> {
     let waiting = match (asked.approval_kind, asked.task_id) {
         (ApprovalKind::PhaseGate, _) => {
             "a ticket waits at a gate for the yes of a person".to_owned()
+        }
+        (ApprovalKind::MergeConflict, _) => {
+            "a conflict that no agent resolved waits for a person".to_owned()
         }
         (ApprovalKind::Question, Some(_)) => "an agent waits for the answer of a person".to_owned(),
         (ApprovalKind::Question, None) => "planning asks a person what it left open".to_owned(),

@@ -142,6 +142,7 @@ impl RunView {
             Event::MessageQueued(message) => self.note_message(message),
             // A line in the log of a run; the picture tells of what follows from them.
             Event::AgentCompleted(_)
+            | Event::SpecToolchainFound(_)
             | Event::TicketCreated(_)
             | Event::ApprovalRequested(_)
             | Event::SandboxEgressDenied(_)
