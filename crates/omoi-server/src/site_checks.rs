@@ -48,6 +48,17 @@ pub(crate) async fn check_site(
     request: Request,
     next: Next,
 ) -> Response {
+    let mut response = answer_site(&door, request, next).await;
+    // Refusals bear it, too.
+    if door.door != ApiDoor::Folder && door.site.is_encrypted() {
+        let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        let headers = response.headers_mut();
+        headers.insert(STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
+}
+
+async fn answer_site(door: &SiteDoor, request: Request, next: Next) -> Response {
     if let Err(refused) = check_url(request.uri()) {
         return refused.into_response();
     }
@@ -73,10 +84,6 @@ pub(crate) async fn check_site(
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
         let exposed = HeaderValue::from_static(EXPOSED);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-    }
-    if door.site.is_encrypted() {
-        let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
-        headers.insert(STRICT_TRANSPORT_SECURITY, year);
     }
     response
 }
