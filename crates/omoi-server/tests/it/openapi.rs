@@ -78,6 +78,12 @@ impl Described {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a request may name itself by a key.
+    pub(crate) fn takes_keys(&self) -> bool {
+        let mut parameters = self.parameters().iter();
+        parameters.any(|parameter| parameter["name"] == "Idempotency-Key")
+    }
+
     /// The schemas of what it answers.
     pub(crate) fn answers(&self) -> impl Iterator<Item = &Value> {
         let responses = self.operation["responses"]
@@ -94,7 +100,7 @@ impl Described {
     }
 
     /// Its path with `spec` and `task` in it, and the examples of the query that it demands.
-    fn asked(&self, spec: &str, task: &str) -> String {
+    pub(crate) fn asked(&self, spec: &str, task: &str) -> String {
         let path = self
             .path
             .replace("{spec_id}", spec)

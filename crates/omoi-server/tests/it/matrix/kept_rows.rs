@@ -20,24 +20,24 @@ struct KeptTable {
 }
 
 /// A digest of each table: of all its rows, and of those of the organisation of the world.
-pub(super) type RowDigests = BTreeMap<String, TableDigest>;
+pub(crate) type RowDigests = BTreeMap<String, TableDigest>;
 
 /// A digest of the rows of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TableDigest {
+pub(crate) struct TableDigest {
     all: String,
     of_world: String,
 }
 
 /// Whose rows are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum RowsOf {
+pub(crate) enum RowsOf {
     Everybody,
     World,
 }
 
 /// A copy of all rows, on a connection of its own.
-pub(super) struct KeptRows {
+pub(crate) struct KeptRows {
     conn: RawConnection,
     tables: Vec<KeptTable>,
     /// As they were when they were copied.
@@ -48,7 +48,7 @@ pub(super) struct KeptRows {
 
 impl KeptRows {
     /// Copies the rows of the database at `url`.
-    pub(super) async fn copy_all(url: &str) -> Self {
+    pub(crate) async fn copy_all(url: &str) -> Self {
         let mut conn = RawConnection::open(url).await.unwrap();
         let tables = read_tables(&mut conn).await;
         assert!(tables.len() > 40, "{}", tables.len());
@@ -79,7 +79,7 @@ impl KeptRows {
     }
 
     /// The rows as they are now.
-    pub(super) async fn read_digests(&mut self) -> RowDigests {
+    pub(crate) async fn read_digests(&mut self) -> RowDigests {
         let changed = match self.conn {
             RawConnection::Postgres(_) => self.take_touched().await,
             RawConnection::Sqlite(_) => None,
@@ -119,7 +119,7 @@ impl KeptRows {
     }
 
     /// Puts back every row of the tables that are not as they were when they were copied.
-    pub(super) async fn put_back(&mut self, now: &RowDigests) {
+    pub(crate) async fn put_back(&mut self, now: &RowDigests) {
         let here = own_schema(&self.conn);
         let (begin, insert) = match self.conn {
             RawConnection::Sqlite(_) => ("pragma foreign_keys = off; begin immediate;", ""),
@@ -155,7 +155,7 @@ impl KeptRows {
     }
 
     /// The same, whatever they are now.
-    pub(super) async fn put_all_back(&mut self) {
+    pub(crate) async fn put_all_back(&mut self) {
         let now = self.read_digests().await;
         self.put_back(&now).await;
     }
@@ -175,7 +175,7 @@ async fn read_guards(conn: &mut RawConnection, table: &str) -> Vec<[String; 2]> 
 }
 
 /// The tables whose rows differ.
-pub(super) fn changed_tables(before: &RowDigests, now: &RowDigests, of: RowsOf) -> Vec<String> {
+pub(crate) fn changed_tables(before: &RowDigests, now: &RowDigests, of: RowsOf) -> Vec<String> {
     let part = |digest: Option<&TableDigest>| match of {
         RowsOf::Everybody => digest.map(|digest| digest.all.clone()),
         RowsOf::World => digest.map(|digest| digest.of_world.clone()),
