@@ -65,6 +65,33 @@ impl RawConnection {
         Ok(rows.into_iter().filter_map(first).collect())
     }
 
+    /// Every row of every table, full-text indexes included, a line each: bytes as digits of base 16.
+    ///
+    /// # Errors
+    /// When the database refuses to show one.
+    pub async fn dump_rows(&mut self) -> Result<String, sqlx::Error> {
+        let tables = match self {
+            Self::Sqlite(_) => {
+                "select name, (select group_concat('quote(\"' || name || '\")', ' || ''|'' || ')
+                     from pragma_table_info(t.name))
+                 from pragma_table_list t where schema = 'main' and type in ('table', 'shadow')"
+            }
+            Self::Postgres(_) => {
+                "select table_name::text, 't::text' from information_schema.tables
+                 where table_schema = 'public' and table_type = 'BASE TABLE'"
+            }
+        };
+        let mut lines = Vec::new();
+        for row in self.rows(tables).await? {
+            let [Some(table), Some(line)] = &row[..] else {
+                continue;
+            };
+            let all = format!("select {line} from \"{table}\" t");
+            lines.extend(self.texts(&all).await?);
+        }
+        Ok(lines.join("\n"))
+    }
+
     /// Ends the connection.
     ///
     /// # Errors

@@ -44,10 +44,69 @@ struct ProviderDesk {
 }
 
 /// What a browser was sent to a provider with.
-struct Sent {
-    consent: String,
-    state: String,
-    cookie: String,
+pub(crate) struct Sent {
+    pub(crate) consent: String,
+    pub(crate) state: String,
+    pub(crate) cookie: String,
+}
+
+/// Asks for the page of consent, as somebody signed in where a token is given.
+pub(crate) async fn send_there(
+    desk: &SignInDesk,
+    (method, path): (Method, &str),
+    token: Option<&str>,
+) -> Sent {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("/api/v1{path}"));
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(Body::empty()).unwrap();
+    let response = desk.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let cookie = response.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+    assert!(
+        cookie.contains("; HttpOnly; SameSite=Lax; Secure"),
+        "{cookie}"
+    );
+    let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let told: Value = serde_json::from_slice(&text).unwrap();
+    Sent {
+        consent: told["auth_url"].as_str().unwrap().to_owned(),
+        state: told["state"].as_str().unwrap().to_owned(),
+        cookie: cookie.split(';').next().unwrap().to_owned(),
+    }
+}
+
+/// Comes back with `code`: the status, and where the browser is sent.
+pub(crate) async fn come_back(
+    desk: &SignInDesk,
+    sent: &Sent,
+    code: &str,
+    cookie: &str,
+) -> (u16, String) {
+    let uri = format!(
+        "/api/v1/auth/oauth/github/callback?state={}&code={code}",
+        sent.state
+    );
+    let request = Request::builder().uri(uri).header(COOKIE, cookie);
+    let request = request.body(Body::empty()).unwrap();
+    let response = desk.router.clone().oneshot(request).await.unwrap();
+    let location = response.headers().get(LOCATION);
+    let location = location.map(|location| location.to_str().unwrap().to_owned());
+    (response.status().as_u16(), location.unwrap_or_default())
+}
+
+/// Takes the tokens that a way ends with.
+pub(crate) async fn exchange_code(desk: &SignInDesk, code: &str, cookie: &str) -> (u16, Value) {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/api/v1/auth/oauth/exchange")
+        .header("content-type", "application/json")
+        .header(COOKIE, cookie);
+    let body = Body::from(json!({ "code": code }).to_string());
+    desk.send(request.body(body).unwrap()).await
 }
 
 fn profile(id: &str, address: Option<&str>) -> ProviderProfile {
@@ -75,43 +134,12 @@ impl ProviderDesk {
         Self { desk, github }
     }
 
-    /// Asks for the page of consent, as somebody signed in where a token is given.
     async fn send_there(&self, method: Method, path: &str, token: Option<&str>) -> Sent {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"));
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = request.body(Body::empty()).unwrap();
-        let response = self.desk.router.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-        let cookie = response.headers()[SET_COOKIE].to_str().unwrap().to_owned();
-        assert!(
-            cookie.contains("; HttpOnly; SameSite=Lax; Secure"),
-            "{cookie}"
-        );
-        let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        let told: Value = serde_json::from_slice(&text).unwrap();
-        Sent {
-            consent: told["auth_url"].as_str().unwrap().to_owned(),
-            state: told["state"].as_str().unwrap().to_owned(),
-            cookie: cookie.split(';').next().unwrap().to_owned(),
-        }
+        send_there(&self.desk, (method, path), token).await
     }
 
-    /// Comes back with `code`: the status, and where the browser is sent.
     async fn come_back(&self, sent: &Sent, code: &str, cookie: &str) -> (u16, String) {
-        let uri = format!(
-            "/api/v1/auth/oauth/github/callback?state={}&code={code}",
-            sent.state
-        );
-        let request = Request::builder().uri(uri).header(COOKIE, cookie);
-        let request = request.body(Body::empty()).unwrap();
-        let response = self.desk.router.clone().oneshot(request).await.unwrap();
-        let location = response.headers().get(LOCATION);
-        let location = location.map(|location| location.to_str().unwrap().to_owned());
-        (response.status().as_u16(), location.unwrap_or_default())
+        come_back(&self.desk, sent, code, cookie).await
     }
 
     /// Signs in at the provider as `who`: where the browser ends, and what it keeps.
@@ -130,13 +158,7 @@ impl ProviderDesk {
     }
 
     async fn exchange(&self, code: &str, cookie: &str) -> (u16, Value) {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri("/api/v1/auth/oauth/exchange")
-            .header("content-type", "application/json")
-            .header(COOKIE, cookie);
-        let body = Body::from(json!({ "code": code }).to_string());
-        self.desk.send(request.body(body).unwrap()).await
+        exchange_code(&self.desk, code, cookie).await
     }
 
     /// The address of whoever a way that ended like this signs in.

@@ -93,14 +93,7 @@ fn database_dump(url: &str) -> String {
         .build();
     runtime.unwrap().block_on(async {
         let mut database = RawConnection::open(url).await.unwrap();
-        let tables =
-            "select table_name from information_schema.tables where table_schema = 'public'";
-        let mut rows = Vec::new();
-        for table in database.texts(tables).await.unwrap() {
-            let all = format!("select t::text from \"{table}\" t");
-            rows.extend(database.texts(&all).await.unwrap());
-        }
-        rows.join("\n")
+        database.dump_rows().await.unwrap()
     })
 }
 
