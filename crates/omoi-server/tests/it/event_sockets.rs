@@ -1,36 +1,26 @@
 //! Sockets of events: who is let in, what they are told, and how each of them ends.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::Instant;
 
 use axum::http::Method;
-use futures::{SinkExt as _, StreamExt as _};
+use futures::SinkExt as _;
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinSet;
+use serde_json::json;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use omoi_accounts::commands::browser_session::keep_session;
 use omoi_accounts::commands::member::{MemberAuthority, remove_member, set_member_role};
 use omoi_accounts::commands::sign_out::sign_out_everywhere;
-use omoi_accounts::context::AccountContext;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{OrgId, UserId};
-use omoi_execution::consume::publish_commits;
-use omoi_execution::live::LiveEvents;
-use omoi_runtime::bus::{Bus, LocalBus};
 use omoi_server::ApiDoor;
-use omoi_server::api::router;
 use omoi_store::{Tx, memberships};
 use omoi_testkit::deployment::TestDeployment;
 
-use crate::api::{TOKEN, site_behind, surface_with};
-use crate::event_pages::cost_recorded;
+use crate::api::TOKEN;
+use crate::event_receiver::{Receiver, Served, tell_cost, tell_spec};
 use crate::live_stream::spec_created;
 use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, accounts_of};
 
@@ -42,132 +32,6 @@ both!(
     a_revocation_that_no_hint_tells_of_ends_a_socket,
 );
 
-/// A router that answers on a port of loopback.
-pub(crate) struct Served {
-    address: SocketAddr,
-    _serving: JoinSet<()>,
-}
-
-impl Served {
-    /// The API of `test` behind `door`, which hears of commits at once.
-    pub(crate) async fn new(
-        test: &TestDeployment,
-        accounts: &AccountContext,
-        door: ApiDoor,
-    ) -> Self {
-        let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
-        let parts = &test.deployment;
-        publish_commits(parts.store.store(), &parts.lifecycle, &bus);
-        let mut surface = surface_with(test, accounts.clone());
-        surface.site = site_behind(door);
-        surface.parts.live = LiveEvents::new(bus, parts.clock.clone(), parts.lifecycle.clone());
-        let router = router(surface, door);
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut serving = JoinSet::new();
-        serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            address,
-            _serving: serving,
-        }
-    }
-
-    pub(crate) fn request(&self, query: &str, token: Option<&str>) -> Request {
-        let url = format!("ws://{}/api/v1/ws/events?{query}", self.address);
-        let mut request = url.into_client_request().unwrap();
-        let offered = match token {
-            Some(token) => format!("omoios.v1, bearer.{token}"),
-            None => "omoios.v1".to_owned(),
-        };
-        let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", offered.parse().unwrap());
-        request
-    }
-
-    /// A socket over a line that holds little.
-    async fn connect_narrowly(&self, token: &str) -> Receiver {
-        let line = TcpSocket::new_v4().unwrap();
-        line.set_recv_buffer_size(4_096).unwrap();
-        let line = line.connect(self.address).await.unwrap();
-        let request = self.request("", Some(token));
-        let (socket, _) = client_async(request, MaybeTlsStream::Plain(line))
-            .await
-            .unwrap();
-        Receiver(socket)
-    }
-
-    /// A socket of whoever has `token`.
-    async fn connect(&self, query: &str, token: Option<&str>) -> Receiver {
-        let request = self.request(query, token);
-        let (socket, answer) = connect_async(request).await.unwrap();
-        assert_eq!(answer.headers()["sec-websocket-protocol"], "omoios.v1");
-        Receiver(socket)
-    }
-
-    /// One that was welcomed.
-    async fn enter(&self, query: &str, token: &str) -> Receiver {
-        let mut receiver = self.connect(query, Some(token)).await;
-        assert_eq!(receiver.told().await["type"], "welcome");
-        receiver
-    }
-}
-
-/// The other end of a socket.
-struct Receiver(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Receiver {
-    /// What is told next, or the code of its end.
-    async fn next(&mut self) -> Result<Value, u16> {
-        loop {
-            match self.0.next().await.unwrap().unwrap() {
-                Message::Text(text) => return Ok(serde_json::from_str(&text).unwrap()),
-                Message::Close(frame) => return Err(frame.unwrap().code.into()),
-                _ => {}
-            }
-        }
-    }
-
-    async fn told(&mut self) -> Value {
-        self.next().await.unwrap()
-    }
-
-    async fn closed(&mut self) -> u16 {
-        self.next().await.unwrap_err()
-    }
-
-    async fn write(&mut self, message: &Value) {
-        let message = Message::Text(message.to_string().into());
-        self.0.send(message).await.unwrap();
-    }
-
-    /// What is told until the next ping, which is answered.
-    async fn beat(&mut self) -> Result<Vec<Value>, u16> {
-        let mut told = Vec::new();
-        loop {
-            let next = self.next().await?;
-            if next["type"] == "ping" {
-                self.write(&json!({ "type": "pong" })).await;
-                // Whatever comes before a message that is answered was read.
-                self.settle().await;
-                return Ok(told);
-            }
-            told.push(next);
-        }
-    }
-
-    /// Waits until what was written is read.
-    async fn settle(&mut self) {
-        let answer = self.ask(json!({ "type": "subscribe" })).await;
-        assert_eq!(answer["status"], "subscribed", "{answer}");
-    }
-
-    /// What the answer to `message` is.
-    async fn ask(&mut self, message: Value) -> Value {
-        self.write(&message).await;
-        self.told().await
-    }
-}
-
 #[tokio::test]
 async fn a_receiver_that_reads_nothing_gets_a_gap_and_the_others_everything() {
     let test = TestDeployment::new().await;
@@ -177,7 +41,9 @@ async fn a_receiver_that_reads_nothing_gets_a_gap_and_the_others_everything() {
     let mut quick = served.enter("", TOKEN).await;
     // More than the line and the queue of a receiver hold.
     let (mut at, last) = (seq, seq + 800);
+    let mut waits = Vec::new();
     while at < last {
+        let asked = Instant::now();
         let told = test.commit(async |tx| {
             for _ in 0..50 {
                 let mut large = spec_created(&test);
@@ -190,8 +56,12 @@ async fn a_receiver_that_reads_nothing_gets_a_gap_and_the_others_everything() {
         for _ in 0..50 {
             at += 1;
             assert_eq!(quick.told().await["seq"], at);
+            waits.push(asked.elapsed());
         }
     }
+    waits.sort_unstable();
+    let p95 = waits[waits.len() * 95 / 100];
+    println!("P95 of the quick receiver, beside one that reads nothing: {p95:.1?}");
     let mut at = seq;
     let gap = loop {
         let told = slow.told().await;
@@ -212,22 +82,6 @@ async fn a_receiver_that_reads_nothing_gets_a_gap_and_the_others_everything() {
         };
         assert!(told["type"] == "gap" || told["seq"] == at, "{told}");
     }
-}
-
-async fn tell(test: &TestDeployment, event: Event) {
-    let told = test.commit(async |tx| {
-        tx.emit(Some(test.spec.project_id), Some(test.spec.id), event);
-        Ok(())
-    });
-    told.await.unwrap();
-}
-
-async fn tell_cost(test: &TestDeployment) {
-    tell(test, serde_json::from_value(cost_recorded()).unwrap()).await;
-}
-
-async fn tell_spec(test: &TestDeployment) {
-    tell(test, Event::SpecCreated(spec_created(test))).await;
 }
 
 #[tokio::test]
@@ -453,7 +307,7 @@ async fn a_credential_ends_or_is_renewed(desk: SignInDesk) {
     assert_eq!(renewed.closed().await, 4401);
 }
 
-async fn user_of(desk: &SignInDesk, mail: &str) -> UserId {
+pub(crate) async fn user_of(desk: &SignInDesk, mail: &str) -> UserId {
     let address = mail.parse().unwrap();
     let find = async |tx: &mut Tx| omoi_store::users::find_by_email(tx, &address).await;
     let found = desk.accounts.store.system().read(find).await.unwrap();

@@ -32,9 +32,19 @@ pub(crate) fn spec_created(test: &TestDeployment) -> SpecChange {
 
 /// Opens the stream that `query` asks for.
 async fn open(router: &Router, query: &str, known: Option<i64>) -> (u16, String, BodyDataStream) {
+    open_as(router, TOKEN, query, known).await
+}
+
+/// The same with a credential: the status, the kind of answer, and what is told.
+pub(crate) async fn open_as(
+    router: &Router,
+    token: &str,
+    query: &str,
+    known: Option<i64>,
+) -> (u16, String, BodyDataStream) {
     let mut request = Request::builder()
         .uri(format!("/api/v1/events/stream?{query}"))
-        .header(AUTHORIZATION, format!("Bearer {TOKEN}"));
+        .header(AUTHORIZATION, format!("Bearer {token}"));
     if let Some(known) = known {
         request = request.header("last-event-id", known.to_string());
     }
@@ -50,13 +60,13 @@ async fn open(router: &Router, query: &str, known: Option<i64>) -> (u16, String,
     (status, media, response.into_body().into_data_stream())
 }
 
-async fn next_text(stream: &mut BodyDataStream) -> Option<String> {
+pub(crate) async fn next_text(stream: &mut BodyDataStream) -> Option<String> {
     let chunk = stream.next().await?.unwrap();
     Some(String::from_utf8(chunk.to_vec()).unwrap())
 }
 
 /// What a stream that ends says.
-async fn whole_text(mut stream: BodyDataStream) -> String {
+pub(crate) async fn whole_text(mut stream: BodyDataStream) -> String {
     let mut whole = String::new();
     while let Some(text) = next_text(&mut stream).await {
         whole += &text;

@@ -15,12 +15,14 @@ use omoi_domain::month_budget::MonthRefusal;
 use omoi_domain::planted_bug::PlantedBug;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
+use omoi_server::ApiDoor;
 use omoi_store::attempts;
 use omoi_store::costs::{self, CostEntry};
 use omoi_testkit::invariant::InvariantProof;
 use omoi_testkit::raw_connection::RawConnection;
 use serde_json::{Value, json};
 
+use crate::event_receiver::{Served, tell_spec};
 use crate::live_stream::spec_created;
 use crate::matrix::{Asked, MatrixWorld};
 use crate::openapi::{described, description};
@@ -40,6 +42,8 @@ const MONEY_NAMES: [&str; 4] = ["cost", "_usd", "nanousd", "spent"];
 
 /// The operation that streams events.
 const STREAM: &str = "GET /api/v1/events/stream";
+/// The one that does so over a socket.
+const SOCKET: &str = "GET /api/v1/ws/events";
 
 /// What a refusal of a budget says, wherever it is written down.
 fn refusal_text() -> String {
@@ -165,7 +169,28 @@ async fn operations_telling(
     if WRITTEN.iter().any(|amount| streamed.contains(amount)) {
         telling.insert(STREAM.to_owned());
     }
+    let framed = socket_text(desk, token).await;
+    if WRITTEN.iter().any(|amount| framed.contains(amount)) {
+        telling.insert(SOCKET.to_owned());
+    }
     telling
+}
+
+/// All events since the first, as a socket tells them.
+async fn socket_text(desk: &SignInDesk, token: &str) -> String {
+    let served = Served::new(&desk.test, &desk.accounts, ApiDoor::Network).await;
+    // Everybody is told of it, after all others.
+    tell_spec(&desk.test).await;
+    let last = desk.events_head().await;
+    let mut socket = served.enter("after_seq=0", token).await;
+    let mut frames = Vec::new();
+    loop {
+        let frame = socket.told().await;
+        frames.push(frame.to_string());
+        if frame["seq"] == last {
+            return frames.join("\n");
+        }
+    }
 }
 
 async fn no_cost_is_told_without_the_permission(mut desk: SignInDesk) {
@@ -186,6 +211,7 @@ async fn no_cost_is_told_without_the_permission(mut desk: SignInDesk) {
         "GET /api/v1/costs/budgets",
         "GET /api/v1/events",
         STREAM,
+        SOCKET,
     ] {
         assert!(
             told.contains(name),
