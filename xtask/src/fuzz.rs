@@ -4,5 +4,3 @@
 pub const SECONDS_VARIABLE: &str = "OMOI_FUZZ_SECONDS";
 /// The variable with the number that the changes come of.
 pub const SEED_VARIABLE: &str = "OMOI_FUZZ_SEED";
-/// The variable with the number of events that are told over the death of a server.
-pub const LIVE_EVENTS_VARIABLE: &str = "OMOI_LIVE_EVENTS";

@@ -7,7 +7,7 @@ use xtask::fuzz::{SECONDS_VARIABLE, SEED_VARIABLE};
 use xtask::process::{self, command};
 
 use crate::api_fuzz::{self, ApiFuzz};
-use crate::{Outcome, root, test};
+use crate::{Outcome, root};
 
 /// Crates with targets: tests of modules named `fuzz`, whose inputs lie in `tests/inputs` of the crate.
 const CRATES: [&str; 7] = [
@@ -24,10 +24,6 @@ const MINUTES: u64 = 1;
 const API: &str = "api";
 /// Cases per operation of the API.
 const API_EXAMPLES: u32 = 1_000;
-/// The target that tells events over the death of a server.
-const LIVE: &str = "live";
-/// Events that it tells.
-const LIVE_EVENTS: u32 = 10_000;
 
 /// What `cargo xtask fuzz` runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,9 +72,6 @@ pub(crate) fn run(options: &FuzzOptions) -> Result<Outcome> {
             minutes: options.minutes,
             seed,
         });
-    }
-    if target == Some(LIVE) {
-        return test::run_live(LIVE_EVENTS);
     }
     let minutes = options.minutes.unwrap_or(MINUTES);
     eprintln!("each target goes on for {minutes} min from seed {seed}");

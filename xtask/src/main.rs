@@ -48,8 +48,6 @@ usage: cargo xtask <command>
                             schemathesis against a server that runs on what a demo leaves: 1,000 cases an operation,
                             or all that it can ask in so many minutes; an answer of 500, or one that the OpenAPI file
                             does not describe, fails
-  fuzz live                 10,000 events told over two deaths of the server, each of which has to arrive once over a
-                            socket and over a stream
   matrix                    every operation of the API asked by nine callers on both databases, as a table; fails where one of
                             them gets or changes what is not theirs, or the right one is not served
   models                    make crates/omoi-llm/models.json anew: models, ends and prices

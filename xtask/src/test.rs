@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
-use xtask::fuzz::LIVE_EVENTS_VARIABLE;
 use xtask::host::temporary_folder;
 use xtask::invariants;
 use xtask::process::{self, command};
@@ -209,21 +208,6 @@ pub(crate) fn run_matrix() -> Result<Outcome> {
         "-E",
         "package(omoi-server) & test(/^matrix::/)",
     ]);
-    process::run(servers.announce_to(&mut nextest))?;
-    Ok(Outcome::Done)
-}
-
-/// Has `n_events` told over the death of the server, and every one of them looked for.
-///
-/// # Errors
-/// When one is missing or told twice, and when the tests cannot be built.
-pub(crate) fn run_live(n_events: u32) -> Result<Outcome> {
-    setup::tests()?;
-    let servers = TestServers::start(NeededServers::ALL)?;
-    let mut nextest = cargo_command("nextest run --locked --workspace --all-features");
-    nextest
-        .args(["--no-capture", "-E", "package(omoi) & test(/^live::/)"])
-        .env(LIVE_EVENTS_VARIABLE, n_events.to_string());
     process::run(servers.announce_to(&mut nextest))?;
     Ok(Outcome::Done)
 }

@@ -1,13 +1,26 @@
 //! Lists: pages whose rows come in meanwhile, cursors that are not theirs, and what cannot be listed.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use axum::Router;
 use serde_json::{Value, json};
 
 use omoi_server::ApiDoor;
 use omoi_server::api::{CursorKeys, router};
+use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::raw_connection::RawConnection;
 
-use crate::api::{bench, second_project, surface_of, told};
+use crate::api::{bench, router_of, second_project, surface_of, told};
+
+omoi_testkit::on_both_databases!(a_long_list_is_read_once_while_it_grows_on);
+
+/// How many rows the long list has, where it is not [`ROWS`].
+const ROWS_VARIABLE: &str = "OMOI_LIST_ROWS";
+const ROWS: i64 = 2_000;
+/// Rows that come in between two pages of 200: a tenth of the list by its end.
+const ROWS_BETWEEN: i64 = 20;
 
 /// The ids of a page, and the cursor of the next one.
 async fn page(router: &Router, path: &str) -> (Vec<String>, Option<String>) {
@@ -63,6 +76,106 @@ async fn a_list_is_read_by_its_cursors_whatever_comes_in_between() {
     let (all, next) = page(&router, "/specs").await;
     let expected = usize::try_from(number.min(50)).unwrap();
     assert_eq!((all.len(), next.is_some()), (expected, number > 50));
+}
+
+/// Copies of the spec of a test: of the same instant, with ids in another order than their numbers.
+struct SpecCopies {
+    conn: RawConnection,
+    /// The columns, and what a copy has in each.
+    columns: String,
+    values: String,
+    /// The numbers that there are, as a table `n (number)` between two that are put in.
+    numbers: &'static str,
+}
+
+impl SpecCopies {
+    async fn of_test(test: &TestDeployment) -> Self {
+        let mut conn = RawConnection::open(test.database_url()).await.unwrap();
+        let (names, id, numbers) = match conn {
+            RawConnection::Sqlite(_) => (
+                "select name from pragma_table_xinfo('specs') where hidden = 0",
+                "printf('01930000-0000-7000-8000-%012x', n.number * 2654435761 % 1099511627776)",
+                "(with recursive n(number) as (select FIRST union all select number + 1 from n where number < LAST)
+                  select number from n)",
+            ),
+            RawConnection::Postgres(_) => (
+                "select column_name::text from information_schema.columns
+                 where table_schema = 'public' and table_name = 'specs' and is_generated = 'NEVER'",
+                "('01930000-0000-7000-8000-' ||
+                  lpad(to_hex(n.number * 2654435761 % 1099511627776), 12, '0'))::uuid",
+                "generate_series(FIRST::bigint, LAST::bigint)",
+            ),
+        };
+        let columns = conn.texts(names).await.unwrap();
+        let values = columns.iter().map(|column| match column.as_str() {
+            "id" => id.to_owned(),
+            "number" => "n.number".to_owned(),
+            other => format!("s.{other}"),
+        });
+        Self {
+            values: values.collect::<Vec<_>>().join(", "),
+            columns: columns.join(", "),
+            numbers,
+            conn,
+        }
+    }
+
+    async fn add(&mut self, test: &TestDeployment, numbers: Range<i64>) {
+        let Self {
+            columns, values, ..
+        } = self;
+        let counted = self.numbers.replace("FIRST", &numbers.start.to_string());
+        let counted = counted.replace("LAST", &(numbers.end - 1).to_string());
+        let source = match self.conn {
+            RawConnection::Sqlite(_) => format!("{counted} n"),
+            RawConnection::Postgres(_) => format!("{counted} n(number)"),
+        };
+        let spec = test.spec.id;
+        let sql = format!(
+            "insert into specs ({columns}) select {values} from specs s, {source} where s.id = '{spec}'"
+        );
+        self.conn.execute(&sql).await.unwrap();
+    }
+}
+
+/// How long the list is.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much a test takes is no configuration"
+)]
+fn asked_rows() -> i64 {
+    let asked = std::env::var(ROWS_VARIABLE).ok();
+    asked.map_or(ROWS, |asked| asked.parse().unwrap())
+}
+
+async fn a_long_list_is_read_once_while_it_grows_on(database: TestDatabase) {
+    let test = TestDeployment::on_database(database, |_| {}).await;
+    let router = router_of(&test);
+    let mut copies = SpecCopies::of_test(&test).await;
+    let n_rows = asked_rows();
+    // The spec that there was is one of them.
+    copies.add(&test, 2..n_rows + 1).await;
+    let before = copies.conn.texts("select id from specs").await.unwrap();
+    assert_eq!(i64::try_from(before.len()), Ok(n_rows));
+    let (mut number, mut seen) = (n_rows + 1, BTreeMap::<String, u32>::new());
+    let mut next = Some(String::new());
+    while let Some(cursor) = next {
+        let (ids, after) = page(&router, &format!("/specs?limit=200{cursor}")).await;
+        for id in ids {
+            *seen.entry(id).or_default() += 1;
+        }
+        copies.add(&test, number..number + ROWS_BETWEEN).await;
+        number += ROWS_BETWEEN;
+        next = after.map(|after| format!("&cursor={after}"));
+    }
+    let twice = seen.values().filter(|times| **times > 1).count();
+    let missing = before.iter().filter(|id| !seen.contains_key(*id)).count();
+    assert_eq!((twice, missing), (0, 0), "of {n_rows}");
+    // Others came in between, some of them where the list was read already.
+    let added = number - n_rows - 1;
+    assert!(added >= n_rows / 10, "{added}");
+    let told = i64::try_from(seen.len()).unwrap() - n_rows;
+    assert!(told > 0 && told < added, "{told} of {added}");
 }
 
 fn router_with(test: &TestDeployment, keys: CursorKeys) -> Router {

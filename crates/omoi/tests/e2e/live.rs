@@ -22,7 +22,7 @@ use crate::binary::Running;
 use crate::processes::address;
 use crate::world::World;
 
-/// How many events are told, where it is not a thousand.
+/// How many events are told, where it is not ten thousand.
 const EVENTS_VARIABLE: &str = "OMOI_LIVE_EVENTS";
 /// Events in one transaction.
 const EVENTS_AT_ONCE: i64 = 50;
@@ -45,7 +45,7 @@ impl Flood {
         });
         Self {
             tenant: store.await.unwrap().tenant(OrgId::LOCAL),
-            n_events: asked.map_or(1_000, |asked| asked.parse().unwrap()),
+            n_events: asked.map_or(10_000, |asked| asked.parse().unwrap()),
         }
     }
 
