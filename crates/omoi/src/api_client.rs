@@ -4,6 +4,7 @@ mod account;
 mod admin;
 mod events;
 mod laptop;
+mod later;
 mod organizations;
 mod projects;
 mod specs;
@@ -14,6 +15,7 @@ mod uploads;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response};
@@ -29,6 +31,7 @@ use omoi_protocol::api::{
     ListPage, PAGE_LIMIT_MAX, ReferenceKind, ReferenceUse, ResolvedReference,
 };
 use omoi_protocol::error::ErrorBody;
+use omoi_runtime::clock::{Clocked, SystemClock};
 use omoi_runtime::rng::{NoEntropy, Rng};
 
 use crate::server_profiles::ServerAddress;
@@ -128,6 +131,8 @@ pub(crate) struct ApiClient {
     folder_name: Option<String>,
     /// The organisation that requests are about, where they name no row.
     organization: Option<OrgId>,
+    /// Waits where the server asks to come back later.
+    clock: Clocked,
 }
 
 impl ApiClient {
@@ -163,6 +168,7 @@ impl ApiClient {
             here: None,
             folder_name: None,
             organization: None,
+            clock: Arc::new(SystemClock),
         })
     }
 
@@ -202,6 +208,12 @@ impl ApiClient {
         }
     }
 
+    /// The same client by another clock.
+    #[cfg(test)]
+    fn with_clock(self, clock: Clocked) -> Self {
+        Self { clock, ..self }
+    }
+
     fn new_request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self
             .http
@@ -215,8 +227,9 @@ impl ApiClient {
         }
     }
 
-    async fn send_request(request: RequestBuilder) -> Result<Response, ClientError> {
-        let response = request.send().await.map_err(ClientError::Unreachable)?;
+    async fn send_request(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let sent = later::send_until_let_in(&self.clock, request).await;
+        let response = sent.map_err(ClientError::Unreachable)?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -244,7 +257,11 @@ impl ApiClient {
     }
 
     async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        Self::read_json(Self::send_request(self.new_request(Method::GET, path)).await?).await
+        Self::read_json(
+            self.send_request(self.new_request(Method::GET, path))
+                .await?,
+        )
+        .await
     }
 
     /// Every row of a list, page by page.
@@ -266,8 +283,11 @@ impl ApiClient {
         path: &str,
         body: &B,
     ) -> Result<T, ClientError> {
-        Self::read_json(Self::send_request(self.new_request(Method::POST, path).json(body)).await?)
-            .await
+        Self::read_json(
+            self.send_request(self.new_request(Method::POST, path).json(body))
+                .await?,
+        )
+        .await
     }
 
     /// Posts what is to be done once: where the line breaks before the answer has come, it is sent again with the same key.
@@ -282,7 +302,7 @@ impl ApiClient {
         let key = Uuid::from_bytes(bytes).to_string();
         let post = || {
             let request = self.new_request(Method::POST, path);
-            Self::send_request(request.header(IDEMPOTENCY_KEY, &key).json(body))
+            self.send_request(request.header(IDEMPOTENCY_KEY, &key).json(body))
         };
         let response = match post().await {
             // Whoever was never reached has done nothing.
@@ -304,18 +324,22 @@ impl ApiClient {
         body: &B,
     ) -> Result<T, ClientError> {
         let request = self.new_request(Method::PATCH, path).json(body);
-        Self::read_json(Self::send_request(request).await?).await
+        Self::read_json(self.send_request(request).await?).await
     }
 
     /// Removes what is at `path`, which tells nothing more.
     async fn delete_row(&self, path: &str) -> Result<(), ClientError> {
         let request = self.new_request(Method::DELETE, path);
-        Self::send_request(request).await.map(drop)
+        self.send_request(request).await.map(drop)
     }
 
     /// A change that needs no words: its path says it all.
     async fn post_empty<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        Self::read_json(Self::send_request(self.new_request(Method::POST, path)).await?).await
+        Self::read_json(
+            self.send_request(self.new_request(Method::POST, path))
+                .await?,
+        )
+        .await
     }
 
     /// The row that `text` means where the command was typed.

@@ -21,7 +21,7 @@ impl ApiClient {
     /// The version of the server that answers.
     pub(crate) async fn server_version(&self) -> Result<String, ClientError> {
         let request = self.http.get(format!("{}/health", self.base));
-        let health: ServerHealth = Self::read_json(Self::send_request(request).await?).await?;
+        let health: ServerHealth = Self::read_json(self.send_request(request).await?).await?;
         Ok(health.version)
     }
 
@@ -48,7 +48,7 @@ impl ApiClient {
         token: &DeviceToken,
     ) -> Result<Option<IssuedApiKey>, ClientError> {
         let request = self.new_request(Method::POST, "/auth/device/token");
-        let response = Self::send_request(request.json(token)).await?;
+        let response = self.send_request(request.json(token)).await?;
         match response.status() {
             StatusCode::ACCEPTED => Ok(None),
             _ => Self::read_json(response).await.map(Some),
@@ -58,7 +58,7 @@ impl ApiClient {
     /// Ends the session of this client.
     pub(crate) async fn sign_out(&self) -> Result<(), ClientError> {
         let request = self.new_request(Method::POST, "/auth/logout");
-        Self::send_request(request).await.map(drop)
+        self.send_request(request).await.map(drop)
     }
 
     pub(crate) async fn get_account(&self) -> Result<AccountView, ClientError> {

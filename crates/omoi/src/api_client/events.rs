@@ -176,7 +176,9 @@ impl SpecEventFollower {
 async fn open_line(client: &ApiClient, spec: Uuid, cursor: &str) -> Result<EventLine, ClientError> {
     let cursor = percent_encode(cursor);
     let path = format!("/events/stream?entity_ids={spec}&after_seq={cursor}");
-    let response = ApiClient::send_request(client.new_request(Method::GET, &path)).await?;
+    let response = client
+        .send_request(client.new_request(Method::GET, &path))
+        .await?;
     Ok(EventLine {
         bytes: response.bytes_stream().boxed(),
         buffer: BytesMut::new(),

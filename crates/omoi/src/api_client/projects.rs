@@ -80,6 +80,6 @@ impl ApiClient {
         project: ProjectId,
     ) -> Result<ProjectView, ClientError> {
         let request = self.new_request(Method::DELETE, &format!("/projects/{project}"));
-        Self::read_json(Self::send_request(request).await?).await
+        Self::read_json(self.send_request(request).await?).await
     }
 }

@@ -60,7 +60,7 @@ impl ApiClient {
     pub(crate) async fn steer_task(&self, task: &str, body: &SteerTask) -> Result<(), ClientError> {
         let id = self.task_id(task, ReferenceUse::Act).await?;
         let request = self.new_request(Method::POST, &format!("/tasks/{id}/messages"));
-        Self::send_request(request.json(body)).await.map(drop)
+        self.send_request(request.json(body)).await.map(drop)
     }
 
     /// What happened to a task since `seen`.

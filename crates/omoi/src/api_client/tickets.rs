@@ -87,7 +87,7 @@ impl ApiClient {
         let id = self.ticket_id(ticket, ReferenceUse::Act).await?;
         let path = format!("/tickets/{id}");
         let request = self.new_request(Method::PATCH, &path).json(body);
-        Self::read_json(Self::send_request(request).await?).await
+        Self::read_json(self.send_request(request).await?).await
     }
 
     pub(crate) async fn transition_ticket(
@@ -133,7 +133,7 @@ impl ApiClient {
     ) -> Result<TicketView, ClientError> {
         let id = self.ticket_id(ticket, ReferenceUse::Act).await?;
         let request = self.new_request(Method::POST, &format!("/tickets/{id}/{what}"));
-        Self::read_json(Self::send_request(request.json(body)).await?).await
+        Self::read_json(self.send_request(request.json(body)).await?).await
     }
 
     pub(crate) async fn approve_ticket(&self, ticket: &str) -> Result<TicketView, ClientError> {

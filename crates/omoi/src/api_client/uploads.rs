@@ -60,7 +60,7 @@ impl ApiClient {
         let path = format!("/projects/{project}/repository/bundle?commit={commit}");
         let request = self.new_request(Method::POST, &path);
         let request = request.header(CONTENT_TYPE, BYTES_MEDIA).body(bundle);
-        Self::read_json(Self::send_request(request).await?).await
+        Self::read_json(self.send_request(request).await?).await
     }
 
     pub(crate) async fn launch_project_spec(
@@ -79,7 +79,9 @@ impl ApiClient {
         have: &ObjectId,
     ) -> Result<Vec<u8>, ClientError> {
         let path = format!("/specs/{spec}/bundle?have={have}");
-        let mut answer = Self::send_request(self.new_request(Method::GET, &path)).await?;
+        let mut answer = self
+            .send_request(self.new_request(Method::GET, &path))
+            .await?;
         let mut bundle = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(ClientError::Unreachable)? {
             if bundle.len() + piece.len() > BUNDLE_BYTES_MAX {
