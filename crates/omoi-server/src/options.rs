@@ -18,6 +18,9 @@ config_keys! {
     /// The port to listen at; 0 takes a free one.
     SERVER_PORT: u16 = ConfigKey::new(&SERVER, "port", ValueKind::int_range(0, 65_535), "8000")
         .closed_to_repository();
+    /// Port of loopback at which a process that answers no people, as one that only does the work, answers `/health` and `/metrics`; 0 takes a free one, which it names when it starts.
+    SERVER_PROBE_PORT: u16 = ConfigKey::new(&SERVER, "probe_port", ValueKind::int_range(0, 65_535), "0")
+        .closed_to_repository();
     /// Address that people reach this server at, such as `https://omoi.example.org`; `team` demands it. Signing in by GitHub or Google needs it: their pages lead back there.
     SERVER_PUBLIC_URL: Option<String> =
         ConfigKey::new(&SERVER, "public_url", ValueKind::Url(&["http", "https"]), "")
@@ -143,6 +146,14 @@ impl ListenOptions {
         Self {
             host: config.get(&SERVER_HOST),
             port: config.get(&SERVER_PORT),
+        }
+    }
+
+    /// Where a process that answers no people answers probes.
+    pub fn of_probes(config: &Config) -> Self {
+        Self {
+            host: std::net::Ipv4Addr::LOCALHOST.to_string(),
+            port: config.get(&SERVER_PROBE_PORT),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What load balancers ask without a credential, and metrics collectors with one.
+//! What load balancers ask without a credential, and metrics collectors with one: of every process, of which one that answers no
+//! people listens for them at a port of loopback.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -125,6 +125,7 @@ fn print_start(context: &CommandContext, started: &StartedProcess<'_>) -> anyhow
         context.print_json(&json!({
             "type": "started",
             "address": started.process.address,
+            "probes": started.process.probe_address,
             "link": started.link,
             "data": started.process.folder,
             "status": started.process.status,
@@ -141,7 +142,11 @@ fn print_start(context: &CommandContext, started: &StartedProcess<'_>) -> anyhow
             .link
             .as_deref()
             .or(started.process.address.as_deref());
-        let place = place.unwrap_or("no address");
+        let place = match (place, &started.process.probe_address) {
+            (Some(place), _) => place.to_owned(),
+            (None, Some(probes)) => format!("probes: {probes}"),
+            (None, None) => "no address".to_owned(),
+        };
         eprintln!("{place}   model: {name}   data: {data}");
         if let Some(why) = started
             .process

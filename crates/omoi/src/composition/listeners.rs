@@ -99,8 +99,11 @@ impl FolderSocket {
     }
 }
 
-/// Takes the configured address.
-pub(super) async fn bind_http(options: &ListenOptions) -> anyhow::Result<TcpListener> {
+/// Takes the configured address; `remedy` says how another one is chosen.
+pub(super) async fn bind_http(
+    options: &ListenOptions,
+    remedy: &'static str,
+) -> anyhow::Result<TcpListener> {
     let ListenOptions { host, port } = options;
     TcpListener::bind((host.as_str(), *port))
         .await
@@ -109,10 +112,7 @@ pub(super) async fn bind_http(options: &ListenOptions) -> anyhow::Result<TcpList
             let failed =
                 anyhow::Error::new(error).context(format!("could not listen on {host}:{port}"));
             match in_use {
-                true => failed.context(ErrorHint(
-                    "choose another with --port, SERVER_PORT or server.port; 0 takes a free one"
-                        .to_owned(),
-                )),
+                true => failed.context(ErrorHint(remedy.to_owned())),
                 false => failed,
             }
         })

@@ -19,13 +19,19 @@ fn serve(world: &World, roles: &str, shared: &[&str]) -> Command {
     serve
 }
 
-/// Waits until `process` says that it serves, and where.
+/// Waits until `process` says that it serves, and where it answers people.
 pub(crate) fn address(process: &mut Running) -> Option<String> {
+    let started = started(process);
+    started["address"].as_str().map(ToOwned::to_owned)
+}
+
+/// Waits until `process` says that it serves; what it says.
+pub(crate) fn started(process: &mut Running) -> Value {
     for _ in 0..600 {
         if let Some(line) = process.stdout().lines().next() {
             let started: Value = serde_json::from_str(line).unwrap();
             assert_eq!(started["type"], "started");
-            return started["address"].as_str().map(ToOwned::to_owned);
+            return started;
         }
         assert!(
             !process.ends_within(Duration::from_millis(50)),

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use self::board_watch::BoardWatch;
 use self::deployment::{LOOK, LOOKS_MAX, TeamDeployment, TeamPerson};
 use crate::binary::start_reading;
+use crate::read_answers::ReadPlace;
+use crate::sign_in::ask_for_text;
 use crate::story;
 
 const IDEA: &str = "Say goodbye, also loudly.";
@@ -48,9 +50,11 @@ fn a_team_works_from_the_first_registration_to_the_branch() {
     let spec = a_run_is_approved_and_delivered(&team, &people);
     tickets_crossed_the_board(&team, &people, &watch);
     its_proof_and_branch_are_there(&team, &people.ada, &spec);
+    reads_as_on_a_laptop(&team, &people.vic);
     a_quick_ticket_is_done(&team, &people, &watch);
     the_viewer_changes_nothing(&team, &people);
     the_outsider_gets_nothing(&team, &people.eve, (&org, &spec));
+    whoever_watches_the_work_is_told(&team, &access);
     assert!(watch.count() > 0);
 }
 
@@ -124,6 +128,30 @@ fn people_are_invited(team: &TeamDeployment, people: &People, org: &str, access:
         .collect();
     roles.sort_unstable();
     assert_eq!(roles, ["member", "owner", "viewer"]);
+}
+
+/// The process that does the work answers probes on loopback, tells its metrics for the folder's token, and nothing else.
+fn whoever_watches_the_work_is_told(team: &TeamDeployment, access: &str) {
+    let token = std::fs::read_to_string(team.world.data().join("token")).unwrap();
+    let ask = |path: &str, token: &str| {
+        let bearer = format!("authorization: Bearer {token}\r\n");
+        ask_for_text(&team.probe_port, &format!("GET {path}"), &bearer, None)
+    };
+    for probe in ["/health", "/health/ready"] {
+        assert_eq!(ask(probe, "").0, 200, "{probe}");
+    }
+    assert_eq!(ask("/metrics", access).0, 401);
+    let (status, metrics) = ask("/metrics", token.trim());
+    assert_eq!(status, 200, "{metrics}");
+    for line in [
+        "omoi_tasks{status=\"completed\"} ",
+        "omoi_reconciler_ticks_total{name=\"dispatcher\"} ",
+    ] {
+        let (_, rest) = metrics.split_once(line).unwrap();
+        let n: u64 = rest.lines().next().unwrap().parse().unwrap();
+        assert!(n > 0, "{line}{n}");
+    }
+    assert_eq!(ask("/api/v1/specs", token.trim()).0, 404);
 }
 
 /// The only thing that waits for a yes: its id and kind. What exploring left open waits beside it.
@@ -201,6 +229,17 @@ fn its_proof_and_branch_are_there(team: &TeamDeployment, ada: &TeamPerson, spec:
     assert_eq!(*commit, Value::from(head.clone()), "{fetched}");
     ada.git(&["merge-base", "--is-ancestor", &before, &head]);
     assert_eq!(ada.git(&["rev-parse", "HEAD"]), before);
+}
+
+/// Whoever may only look reads what a laptop's owner reads.
+fn reads_as_on_a_laptop(team: &TeamDeployment, vic: &TeamPerson) {
+    let place = ReadPlace {
+        world: &team.world,
+        repo: "todo",
+        project: "todo",
+        run: &|words| team.omoi(vic, words),
+    };
+    place.reads_as_everywhere();
 }
 
 /// Bob writes a ticket that one task does; it crosses the board by itself.

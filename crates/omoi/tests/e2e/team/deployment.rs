@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::binary::{Running, Said, omoi, start_reading};
-use crate::processes::address;
+use crate::processes::{address, started};
 use crate::remote::git;
 use crate::sign_in::ask_with_headers;
 use crate::world::World;
@@ -27,6 +27,8 @@ pub(crate) struct TeamDeployment {
     pub(crate) world: World,
     /// Ports of the two processes that answer people.
     pub(crate) ports: [String; 2],
+    /// Port at which the one that does the work answers probes.
+    pub(crate) probe_port: String,
     _processes: [Running; 3],
     password: PathBuf,
     mail_marker: String,
@@ -75,10 +77,14 @@ impl TeamDeployment {
             address.rsplit(':').next().unwrap().to_owned()
         });
         let mut work = world.start(world.simulated(serve("orchestrator")));
-        address(&mut work);
+        let work_started = started(&mut work);
+        assert_eq!(work_started["address"], Value::Null, "it answers no people");
+        let probes = work_started["probes"].as_str().unwrap();
+        let probe_port = probes.rsplit(':').next().unwrap().to_owned();
         let [one, two] = doors;
         Self {
             ports,
+            probe_port,
             _processes: [one, two, work],
             password,
             mail_marker: Uuid::now_v7().simple().to_string(),
