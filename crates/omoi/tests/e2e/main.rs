@@ -40,6 +40,7 @@ mod packages;
 mod process_log;
 mod processes;
 mod quick_ticket;
+mod read_answers;
 mod real_packages;
 mod remote;
 mod rungs;

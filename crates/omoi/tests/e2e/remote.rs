@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::binary::{Running, Said, omoi, start_reading};
 use crate::processes::address;
+use crate::read_answers::ReadPlace;
 use crate::world::World;
 
 const MAIL: &str = "ada@example.org";
@@ -111,6 +112,7 @@ fn a_run_sends_what_is_missing_and_fetches_the_branch() {
         0,
         "something was left"
     );
+    reads_as_on_a_laptop(&remote);
 
     // A second run has nothing to send.
     let again = remote.omoi(&clone, &["run", IDEA]);
@@ -144,6 +146,29 @@ fn a_run_sends_what_is_missing_and_fetches_the_branch() {
     assert_eq!(git(&clone, &["rev-parse", &format!("{branch}-2")]), head);
     assert_eq!(git(&clone, &["rev-parse", branch]), moved);
     is_told_what_is_wrong(remote);
+}
+
+/// What is asked of a server elsewhere reads as on the machine that did the work; accounts are for that machine alone.
+fn reads_as_on_a_laptop(remote: &Remote) {
+    let place = ReadPlace {
+        world: &remote.world,
+        repo: "todo",
+        project: "todo",
+        run: &|words| remote.omoi(&remote.clone, words),
+    };
+    place.reads_as_everywhere();
+    place.reads("whoami_of_server", &["whoami"]);
+    place.reads("profiles_of_servers", &["profile", "list"]);
+    let verify = ["admin", "audit", "verify"];
+    let refused = remote.omoi(&remote.clone, &verify).exited(2);
+    assert!(refused.stderr.contains("omoi db migrate"), "{refused:?}");
+    let of_server = remote.world.command(&verify);
+    let verified = remote.world.start(of_server).wait().exited(0);
+    let told = format!("organisation {}: ", omoi_domain::id::OrgId::LOCAL);
+    assert!(
+        verified.stdout.contains(&told) && !verified.stdout.contains(&format!("{told}0 rows")),
+        "{verified:?}"
+    );
 }
 
 /// Wrong repository, no permission, nobody there: each says what it is and what to do.
