@@ -132,7 +132,7 @@ pub(super) async fn draft_spec(
     };
     let agents = assign_agents(policy.programs.as_ref(), place, request.agent).await?;
     policy.models.expect_usable(&agents.assignment)?;
-    let draft = reader.draft(&repository, request, agents).await?;
+    let draft = reader.draft_request(&repository, request, agents).await?;
     Ok((repository, draft))
 }
 

@@ -80,7 +80,7 @@ pub(in crate::commands) fn branch_slug(title: &str) -> String {
 
 impl RepositoryReader<'_> {
     /// What the person asked for, about HEAD of the repository and what was found there.
-    pub(super) async fn draft(
+    pub(super) async fn draft_request(
         &self,
         repository: &OpenedRepository,
         request: SpecRequest,
