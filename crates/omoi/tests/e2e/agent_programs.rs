@@ -6,6 +6,7 @@ mod declared;
 mod guidance;
 mod paid_provider;
 mod parallel;
+mod questions;
 mod refusals;
 mod traffic;
 
@@ -17,7 +18,8 @@ use omoi_testkit::agent_programs::{installed_program, programs_folder};
 use serde_json::Value;
 
 use self::guidance::{guidance_is_quoted_alone, world_with_guidance};
-use self::paid_provider::{ask_provider, serve_paid};
+use self::paid_provider::{PAID_MODEL, ask_provider, serve_paid};
+use self::questions::{kill_and_answer, was_answered_and_heard, with_question};
 use crate::binary::{omoi, start};
 use crate::elsewhere::as_somebody;
 use crate::scenarios::is_the_demo;
@@ -100,13 +102,28 @@ fn codex_does_the_demo() {
     does_the_demo("codex", "codex", "chat_completions", false);
 }
 
-/// A run of two tasks in which `agent` plans the last phase of the plan and works, among files that give it orders.
-fn does_a_run(agent: &str) {
-    let world = world_with_guidance();
+/// A run of two tasks in which `agent` plans the last phase of the plan and works, among files that give it orders. Where it
+/// `asks` a person, the platform is killed before the answer.
+fn does_a_run(agent: &str, asks: bool) {
+    let mut world = world_with_guidance();
+    if asks {
+        world.change_scenario(|scenario| with_question(&scenario));
+    }
     let (url, requests) = serve_paid(world.scenario());
-    let mut run = with_worker(world.ask(&["--yes"]), agent, &["tasks"]);
-    ask_provider(&mut run, &url);
-    let said = world.start(run).wait().exited(0);
+    let start = |command: Command| {
+        let mut command = with_worker(command, agent, &["tasks"]);
+        ask_provider(&mut command, &url);
+        // A spec goes on with no model of this name that is paid.
+        command.env("ANTHROPIC_MODEL", PAID_MODEL);
+        world.start(command)
+    };
+    let (mut run, mut n_before) = (start(world.ask(&["--yes"])), 0);
+    if asks {
+        kill_and_answer(&world, run);
+        n_before = requests.list_requests().len();
+        run = start(world.command(&["spec", "resume", "SPEC-1", "--json"]));
+    }
+    let said = run.wait().exited(0);
     println!("{agent}: {:?}", said.took);
     is_proven(&said.summary());
     let database = world.database();
@@ -116,21 +133,24 @@ fn does_a_run(agent: &str) {
         worked_on(&database, of_attempts, agent);
     }
     guidance_is_quoted_alone(agent, &requests);
+    if asks {
+        was_answered_and_heard(&world, &requests, n_before);
+    }
 }
 
 #[test]
 fn claude_code_does_a_run() {
-    does_a_run("claude-code");
+    does_a_run("claude-code", false);
 }
 
 #[test]
-fn codex_does_a_run() {
-    does_a_run("codex");
+fn codex_does_a_run_in_which_it_asks_a_person() {
+    does_a_run("codex", true);
 }
 
 #[test]
 fn opencode_does_a_run() {
-    does_a_run("acp:opencode");
+    does_a_run("acp:opencode", false);
 }
 
 /// Minutes, and half a gigabyte more: run by `cargo xtask agents --all` alone, by the profile `agents` of nextest.
@@ -164,7 +184,7 @@ mod with_all {
 
     #[test]
     fn the_claude_code_bridge_does_a_run() {
-        does_a_run("acp:claude");
+        does_a_run("acp:claude", false);
     }
 
     #[test]
@@ -179,7 +199,7 @@ mod with_all {
 
     #[test]
     fn qwen_code_does_a_run() {
-        does_a_run("acp:qwen");
+        does_a_run("acp:qwen", false);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn plant_settings(world: &World, left_out: &[&str]) {
 }
 
 /// Waits until `is_so`, while the run goes on.
-fn until(run: &mut Running, is_so: impl Fn() -> bool) {
+pub(super) fn until(run: &mut Running, is_so: impl Fn() -> bool) {
     while !is_so() {
         assert!(
             !run.ends_within(Duration::from_millis(20)),
