@@ -11,6 +11,8 @@ mod config;
 mod db;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod documented_commands;
 mod egress;
 mod error_report;
 mod follow;

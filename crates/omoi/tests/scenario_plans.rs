@@ -171,7 +171,8 @@ fn keep(phase: Phase, output: Value, facts: &mut EvaluationFacts) {
         Phase::Requirements => facts.requirements = serde_json::from_value(output).unwrap(),
         Phase::Design => facts.design = serde_json::from_value(output).unwrap(),
         Phase::Tasks => facts.tasks = serde_json::from_value(output).unwrap(),
-        Phase::Sync | Phase::Complete => {}
+        // Of a ticket's documents no scenario makes a plan.
+        Phase::Sync | Phase::Complete | Phase::TicketRequirements | Phase::TicketDesign => {}
     }
 }
 
