@@ -230,7 +230,7 @@ pub(super) fn unexpected_acts(seen: &BTreeSet<AuditAction>) -> Vec<String> {
         match (seen.contains(act), beside.get(act)) {
             (false, None) => wrong.push(format!("no test expects the act `{act}`")),
             (true, Some(test)) => {
-                wrong.push(format!("`{act}` is told here, not by `{test}` alone"))
+                wrong.push(format!("`{act}` is told here, not by `{test}` alone"));
             }
             _ => {}
         }
