@@ -22,7 +22,12 @@ const STORED_PASSES_MAX: u32 = 10;
 const BCRYPT_COST_MAX: u32 = 14;
 
 /// The memory that hashes are made in, kept from one to the next.
-pub(crate) struct HashMemory(Vec<Block>);
+pub(crate) struct HashMemory {
+    blocks: Vec<Block>,
+    /// Memory and passes of each hash that was made in it.
+    #[cfg(test)]
+    pub(crate) made: Vec<[u32; 2]>,
+}
 
 /// What a stored hash says of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +49,11 @@ struct StoredHash {
 
 impl HashMemory {
     pub(crate) fn new() -> Self {
-        Self(vec![Block::new(); MEMORY_BLOCKS as usize])
+        Self {
+            blocks: vec![Block::new(); MEMORY_BLOCKS as usize],
+            #[cfg(test)]
+            made: Vec::new(),
+        }
     }
 
     /// Hashes `password` with `salt`, as a column keeps it.
@@ -91,9 +100,11 @@ impl HashMemory {
     ) -> Result<Vec<u8>, argon2::Error> {
         let mut hash = vec![0; n_bytes];
         let password = normalise_password(password);
-        let n_blocks = params.block_count().min(self.0.len());
+        #[cfg(test)]
+        self.made.push([params.m_cost(), params.t_cost()]);
+        let n_blocks = params.block_count().min(self.blocks.len());
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let memory = &mut self.0[..n_blocks];
+        let memory = &mut self.blocks[..n_blocks];
         argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, memory)?;
         Ok(hash)
     }

@@ -277,4 +277,34 @@ mod tests {
         };
         assert!(many.iter().any(|(polled, _)| is_full(polled)));
     }
+
+    /// What a known and an unknown mail address cost is the same by what is done, whatever the machine makes of it.
+    #[test]
+    fn no_account_costs_the_one_hash_that_an_account_costs() {
+        let (mut memory, rng) = (HashMemory::new(), Rng::seeded(1));
+        let mut cost_of = |password: &str, work: HashWork| {
+            memory.made.clear();
+            let answer = answer_job(&mut memory, &rng, password, work);
+            (answer, memory.made.clone())
+        };
+        let (made, new) = cost_of("Opal-Harbour-7", HashWork::Hash);
+        let hash_in = |answer: HashAnswer| match answer {
+            HashAnswer::Hash(hash) => Some(hash),
+            HashAnswer::Verdict(_) => None,
+        };
+        let stored = made.and_then(hash_in).unwrap();
+        let (wrong, known) = cost_of("Opal-Harbour-8", HashWork::Verify(Some(stored.clone())));
+        let (none, unknown) = cost_of("Opal-Harbour-8", HashWork::Verify(None));
+        for answer in [wrong, none] {
+            assert!(matches!(
+                answer,
+                Some(HashAnswer::Verdict(PasswordVerdict::Wrong))
+            ));
+        }
+        assert_eq!(known.len(), 1);
+        assert_eq!((&unknown, &new), (&known, &known));
+        // The right one costs no more.
+        let (_, right) = cost_of("Opal-Harbour-7", HashWork::Verify(Some(stored)));
+        assert_eq!(right, known);
+    }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use omoi_accounts::commands::operator::make_operator_token;
-use omoi_accounts::commands::password::ask_password_reset;
+use omoi_accounts::commands::password::{PasswordChange, ask_password_reset, change_password};
 use omoi_accounts::commands::register::register_user;
 use omoi_accounts::commands::sign_in::sign_in;
+use omoi_accounts::commands::sign_out::set_user_active;
 use omoi_accounts::commands::unlock::unlock_account;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::error::AccountError;
@@ -22,6 +23,7 @@ both!(
     a_locked_account_is_opened_by_a_mail,
     addresses_of_one_network_count_as_one,
     what_fails_by_our_fault_is_not_counted,
+    nobody_is_refused_without_the_work_of_a_hash,
     of_many_tokens_made_at_once_one_is_good,
 );
 
@@ -181,6 +183,48 @@ async fn what_fails_by_our_fault_is_not_counted(desk: Desk) {
     }
     let sixth = desk.sign_in(ADA, PASSWORD, "192.0.2.3").await;
     assert!(matches!(sixth, Err(AccountError::Locked { .. })));
+}
+
+/// Without a thread that hashes nobody is told that a sign-in failed: whether there is an account or not, its password is
+/// looked at first. That both looks are one hash of the same cost, a test of the pool holds.
+async fn nobody_is_refused_without_the_work_of_a_hash(desk: Desk) {
+    let ada = desk.add_user(ADA).await;
+    let off = desk.add_user("off@example.org").await;
+    set_user_active(&desk.accounts, off, false).await.unwrap();
+    desk.add_user("provider@example.org").await;
+    desk.raw("update users set password_hash = null where email = 'provider@example.org'")
+        .await;
+    let idle = AccountContext {
+        passwords: PasswordPool::with_threads(Rng::seeded(2), 0),
+        ..desk.accounts.clone()
+    };
+    let cases = [
+        ADA,
+        "nobody@example.org",
+        "off@example.org",
+        "provider@example.org",
+        "no address",
+    ];
+    for (n, email) in cases.into_iter().enumerate() {
+        let here = source(&format!("192.0.{n}.1"));
+        let unanswered = sign_in(&idle, email, "Wrong-Guess-1".into(), &here).await;
+        assert!(
+            matches!(unanswered, Err(AccountError::Passwords(_))),
+            "{email}"
+        );
+        let refused = sign_in(&desk.accounts, email, "Wrong-Guess-1".into(), &here).await;
+        assert!(
+            matches!(refused, Err(AccountError::InvalidCredentials)),
+            "{email}"
+        );
+    }
+    // Whoever is signed in and gives a wrong password waits as long.
+    let wrong = PasswordChange {
+        old: "Wrong-Guess-1".into(),
+        new: "Basalt-Meadow-4".into(),
+    };
+    let unanswered = change_password(&idle, ada, wrong, &source("192.0.9.1")).await;
+    assert!(matches!(unanswered, Err(AccountError::Passwords(_))));
 }
 
 async fn of_many_tokens_made_at_once_one_is_good(desk: Desk) {

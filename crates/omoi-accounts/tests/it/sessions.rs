@@ -16,13 +16,14 @@ use omoi_accounts::key_ring::KeyRing;
 use omoi_accounts::refresh_token::{NamedGeneration, refresh_token};
 use omoi_domain::id::UserId;
 use omoi_runtime::rng::Rng;
-use omoi_store::{sessions, users};
+use omoi_store::{Tx, sessions, users};
 use secrecy::ExposeSecret as _;
 
 use crate::desk::{Desk, PASSWORD, registration, source};
 
 both!(
     an_account_is_made_verified_and_signed_in_to,
+    a_verification_link_is_good_for_a_day,
     fifty_refreshes_of_one_token_give_one_successor,
     what_ends_a_session_ends_its_tokens,
     a_key_that_signs_no_more_makes_no_newer_token,
@@ -79,6 +80,27 @@ async fn an_account_is_made_verified_and_signed_in_to(desk: Desk) {
             "{email}"
         );
     }
+}
+
+async fn a_verification_link_is_good_for_a_day(desk: Desk) {
+    let (accounts, here) = (&desk.accounts, source("192.0.2.1"));
+    register_user(accounts, registration(ADA), &here)
+        .await
+        .unwrap();
+    let late = desk.mailed_token(ADA).await;
+    desk.advance(Duration::from_mins(24 * 60 + 1));
+    let refused = verify_mail(accounts, &late, &here).await;
+    assert!(matches!(refused, Err(AccountError::InvalidToken)));
+    let is_verified = async || {
+        let find = async |tx: &mut Tx| users::find_by_email(tx, &ADA.parse().unwrap()).await;
+        desk.read(find).await.unwrap().verified_at.is_some()
+    };
+    assert!(!is_verified().await);
+    resend_verification(accounts, ADA, &here).await.unwrap();
+    let next = desk.mailed_token(ADA).await;
+    desk.advance(Duration::from_mins(24 * 60 - 1));
+    verify_mail(accounts, &next, &here).await.unwrap();
+    assert!(is_verified().await);
 }
 
 async fn fifty_refreshes_of_one_token_give_one_successor(desk: Desk) {

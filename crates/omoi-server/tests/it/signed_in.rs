@@ -1,9 +1,13 @@
 //! Sessions, passwords and keys of one's own, over HTTP.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use axum::http::Method;
+use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{Method, Request};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use omoi_domain::access::role::SystemRole;
 use omoi_domain::id::OrgId;
@@ -16,6 +20,7 @@ both!(
     a_password_is_changed_by_whoever_knows_it,
     a_key_is_made_used_and_revoked,
     a_link_is_followed_once_and_for_its_purpose,
+    the_sixth_sign_in_of_a_minute_is_told_to_wait,
 );
 
 const ADA: &str = "ada@example.org";
@@ -313,4 +318,38 @@ async fn a_link_is_followed_once_and_for_its_purpose(desk: SignInDesk) {
     let said = desk.code_of(SPECS, &ada.access_token, None).await;
     assert_eq!(said, refused(401, "unauthenticated"));
     desk.sign_in(ADA, "Basalt-Meadow-4").await;
+}
+
+async fn the_sixth_sign_in_of_a_minute_is_told_to_wait(desk: SignInDesk) {
+    desk.add_user(ADA, &MEMBER).await;
+    let home = Ipv4Addr::new(203, 0, 113, 1);
+    let try_from = async |ip: Ipv4Addr| {
+        let body = json!({ "email": ADA, "password": PASSWORD }).to_string();
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/v1/auth/login")
+            .header("content-type", "application/json")
+            .extension(ConnectInfo(SocketAddr::from((ip, 40_000))));
+        let request = request.body(Body::from(body)).unwrap();
+        desk.router.clone().oneshot(request).await.unwrap()
+    };
+    for n in 1..=5 {
+        assert_eq!(try_from(home).await.status(), 200, "{n}");
+    }
+    desk.test.advance_clock(20);
+    let sixth = try_from(home).await;
+    let waits = sixth.headers()[RETRY_AFTER].to_str().unwrap().to_owned();
+    assert_eq!((sixth.status().as_u16(), waits.as_str()), (429, "40"));
+    let text = to_bytes(sixth.into_body(), 1 << 20).await.unwrap();
+    let told: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(
+        (&told["error"], &told["retry_after"]),
+        (&json!("rate_limited"), &json!(40)),
+        "{told}"
+    );
+    // The address has to wait, the account does not; and it is let in when it has waited as it was told.
+    let abroad = Ipv4Addr::new(192, 0, 2, 77);
+    assert_eq!(try_from(abroad).await.status(), 200);
+    desk.test.advance_clock(40);
+    assert_eq!(try_from(home).await.status(), 200);
 }
