@@ -56,7 +56,7 @@ async fn what_is_gone_is_found_anew_and_told_once() {
         // Whoever holds the row as it was finds it, too.
         for _ in 0..2 {
             let found = finder.toolchain_of(&spec).await.unwrap();
-            assert_eq!(found.roots, [opt.clone()], "{number}");
+            assert_eq!(found.roots, std::slice::from_ref(&opt), "{number}");
         }
         let mut tx = it.read_tx().await;
         let kind = EventKind::SpecToolchainFound;
