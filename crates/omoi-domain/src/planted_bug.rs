@@ -33,6 +33,10 @@ crate::closed_set! {
         ConnectionLimit = "connection_limit",
         /// Whoever sees a row sees what it cost.
         CostSight = "cost_sight",
+        /// A request that comes again with its key is a new one.
+        RequestKey = "request_key",
+        /// Any digest goes with a row of the audit log.
+        AuditChain = "audit_chain",
     }
 }
 

@@ -366,6 +366,8 @@ pub(crate) struct BearerSignIn(pub(crate) SignInSessionId);
 
 impl RouteGuard for BearerSignIn {
     const POLICY: RoutePolicy = RoutePolicy::Person;
+    /// What it is answered with is a cookie, which is kept nowhere.
+    const TAKES_KEYS: bool = false;
 }
 
 impl FromRequestParts<ApiSurface> for BearerSignIn {

@@ -144,17 +144,21 @@ pub(crate) mod needs {
 /// The first argument of a handler.
 pub(crate) trait RouteGuard {
     const POLICY: RoutePolicy;
+    /// Whether a request may name itself by a key.
+    const TAKES_KEYS: bool = Self::POLICY.takes_request_keys();
 }
 
 /// The arguments of a handler whose first one says who may call it.
 pub(crate) trait GuardedArguments {
     const POLICY: RoutePolicy;
+    const TAKES_KEYS: bool;
 }
 
 macro_rules! guarded_arguments {
     ($($rest:ident)*) => {
         impl<M, G: RouteGuard, $($rest),*> GuardedArguments for (M, G, $($rest,)*) {
             const POLICY: RoutePolicy = G::POLICY;
+            const TAKES_KEYS: bool = G::TAKES_KEYS;
         }
     };
 }

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use omoi_accounts::holder::{CredentialHolder, CredentialKind};
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::{KeyedRequestId, OrgId};
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
 use omoi_domain::request_key::KEY_CHARS_MAX;
 use omoi_execution::commands::{claim_request, give_up_request, keep_answer, note_shown};
 use omoi_runtime::telemetry::error_chain;
@@ -182,7 +183,8 @@ pub(super) async fn take_up_request(
     holder: &CredentialHolder,
     org: Option<OrgId>,
 ) -> Result<RequestTurn, NotRun> {
-    let Some(named) = parts.extensions.get::<NamedRequest>() else {
+    let named = parts.extensions.get::<NamedRequest>();
+    let Some(named) = named.filter(|_| !is_planted(PlantedBug::RequestKey)) else {
         return Ok(RequestTurn::Unnamed);
     };
     let digests = RequestDigests {

@@ -14,7 +14,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use omoi_domain::error_code::ErrorCode;
 
 use super::document::{KEY_CODES, complete_operation, describe_api, describe_key, operations_of};
-use super::policy::{GuardedArguments, RoutePolicy};
+use super::policy::GuardedArguments;
 
 /// Where an operation is asked: its path and its methods.
 pub(crate) struct OperationRoute {
@@ -50,25 +50,24 @@ impl<S: Clone + Send + Sync + 'static> DocumentedOperation<S> {
         Self {
             path: route.path,
             method: route.methods.iter().fold(MethodRouter::new(), with_method),
-            describe: Box::new(move || complete(describe(), T::POLICY, codes)),
+            describe: Box::new(move || complete::<S, T>(describe(), codes)),
         }
     }
 }
 
 /// The description of an operation with its policy and all that it refuses with.
-fn complete<S>(
+fn complete<S, T: GuardedArguments>(
     (schemas, mut paths, method): UtoipaMethodRouter<S>,
-    policy: RoutePolicy,
     codes: &[ErrorCode],
 ) -> UtoipaMethodRouter<S> {
     for item in paths.paths.values_mut() {
         let mut codes = codes.to_vec();
-        let may_have_key = item.post.is_some() && policy.takes_request_keys();
+        let may_have_key = item.post.is_some() && T::TAKES_KEYS;
         if may_have_key {
             codes.extend(KEY_CODES);
         }
         for operation in operations_of(item) {
-            complete_operation(operation, policy, &codes);
+            complete_operation(operation, T::POLICY, &codes);
         }
         if let Some(operation) = item.post.as_mut().filter(|_| may_have_key) {
             describe_key(operation);
@@ -150,5 +149,68 @@ impl<S: Clone + Send + Sync + 'static> ApiRouter<S> {
     /// What describes the operations.
     pub(crate) fn into_description(self) -> OpenApi {
         (self.describe)().into_openapi()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::marker::PhantomData;
+
+    use axum::extract::{Query, State};
+
+    use omoi_domain::access::permission::Permission;
+    use omoi_testkit::invariant::tell_row;
+
+    use super::*;
+    use crate::api::ApiSurface;
+    use crate::api::caller::Allowed;
+    use crate::api::policy::{RoutePolicy, needs};
+
+    /// The arguments of a handler, as axum names them: how it takes them, and their types.
+    struct HandlerArguments<T>(PhantomData<T>);
+
+    /// What there is to ask of any handler.
+    trait PlantedHandler {
+        fn policy(&self) -> Option<RoutePolicy>;
+    }
+
+    impl<T> PlantedHandler for HandlerArguments<T> {
+        fn policy(&self) -> Option<RoutePolicy> {
+            None
+        }
+    }
+
+    /// Goes before the trait's, for whatever [`DocumentedOperation::new`] takes.
+    impl<T: GuardedArguments> HandlerArguments<T> {
+        #[expect(
+            clippy::unnecessary_wraps,
+            reason = "it answers in place of the trait's"
+        )]
+        const fn policy(&self) -> Option<RoutePolicy> {
+            Some(T::POLICY)
+        }
+    }
+
+    type Guard = Allowed<needs::SpecRead>;
+
+    /// S2: a handler that does not say first who may call it is no operation, whatever else it takes.
+    #[test]
+    fn a_handler_without_a_policy_is_no_operation() {
+        let planted = [
+            HandlerArguments::<((),)>(PhantomData).policy(),
+            HandlerArguments::<((), State<ApiSurface>)>(PhantomData).policy(),
+            HandlerArguments::<((), Query<String>, State<ApiSurface>)>(PhantomData).policy(),
+            // Who comes second has been asked too late.
+            HandlerArguments::<((), State<ApiSurface>, Guard)>(PhantomData).policy(),
+        ];
+        let n_taken = planted.iter().flatten().count();
+        let guarded = HandlerArguments::<((), Guard, State<ApiSurface>)>(PhantomData).policy();
+        tell_row(&format!(
+            "S2: {} handlers without a policy, taken by the router: {n_taken}; one with a policy: {}",
+            planted.len(),
+            usize::from(guarded.is_some()),
+        ));
+        assert_eq!(n_taken, 0, "{planted:?}");
+        assert_eq!(guarded, Some(RoutePolicy::Needs(Permission::SpecRead)));
     }
 }
