@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
 use omoi_domain::actor::Actor;
 use omoi_domain::approval::{ApprovalDecision, ApprovalState};
@@ -24,6 +24,7 @@ use omoi_testkit::deployment::{TestDeployment, tick_once};
 omoi_testkit::on_both_databases!(
     an_unanswered_ticket_times_out_with_nothing_begun,
     one_of_many_answers_is_heard,
+    two_sweeps_at_once_end_each_question_once,
 );
 
 /// How long people may take.
@@ -153,4 +154,22 @@ async fn one_of_many_answers_is_heard(database: omoi_testkit::database::TestData
         matches!(unasked, Err(TicketCommandError::NotAsked)),
         "{unasked:?}"
     );
+}
+
+async fn two_sweeps_at_once_end_each_question_once(database: omoi_testkit::database::TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    let mut asked = Vec::new();
+    for title in ["a", "b", "c", "d"] {
+        asked.push(ask(&it, title).await);
+    }
+    it.advance_clock(REVIEW.as_secs());
+    join(reap(&it), reap(&it)).await;
+    for (ticket, approval) in asked {
+        let mut tx = it.read_tx().await;
+        let over = approvals::get(&mut tx, approval.id).await.unwrap();
+        assert_eq!(over.state, ApprovalState::TimedOut);
+        let history = state_transitions::of_ticket(&mut tx, ticket.id, 9).await;
+        let fields: Vec<TicketField> = history.unwrap().iter().map(|row| row.field).collect();
+        assert_eq!(fields, [TicketField::Approval], "{}", ticket.title);
+    }
 }

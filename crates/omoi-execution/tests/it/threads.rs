@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::future::join;
+
 use omoi_domain::actor::Actor;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{TaskId, ThreadId, UserId};
@@ -299,10 +301,13 @@ async fn what_nobody_reads_is_taken_back_and_told(database: TestDatabase) {
     assert_eq!(bench.inbox(&bench.other).await.len(), 1, "it is early");
     bench.it.advance_clock(25 * 3_600);
     note_crash_points();
-    bench.tick_janitor().await;
-    assert_eq!(count_passed(CrashPoint::ThreadMoved), 1);
+    // Two processes may have one each.
+    join(bench.tick_janitor(), bench.tick_janitor()).await;
+    let n_writes = count_passed(CrashPoint::ThreadMoved);
+    assert!((1..=2).contains(&n_writes), "{n_writes}");
     assert_eq!(bench.inbox(&bench.other).await, []);
     let told = bench.inbox(&bench.one).await;
+    assert_eq!(told.len(), 1, "{told:?}");
     assert!(
         told[0]
             .content
@@ -311,7 +316,7 @@ async fn what_nobody_reads_is_taken_back_and_told(database: TestDatabase) {
     );
     // What tells of it is not told of in turn, and a second pass finds nothing.
     bench.tick_janitor().await;
-    assert_eq!(count_passed(CrashPoint::ThreadMoved), 1);
+    assert_eq!(count_passed(CrashPoint::ThreadMoved), n_writes);
     bench.it.advance_clock(8 * 24 * 3_600);
     bench.tick_janitor().await;
     let mut tx = bench.it.read_tx().await;

@@ -4,22 +4,19 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, LOCATION};
 use axum::http::{Method, Request};
-use futures::future::join_all;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use omoi_domain::actor::Actor;
-use omoi_domain::id::{CommentId, TicketId};
+use omoi_domain::id::CommentId;
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::commands::{self, CommentOfTicket, TicketCommandError};
 use omoi_store::tasks;
 use omoi_store::tickets::{self, Ticket};
-use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::sample_rows;
 
-use crate::api::{TOKEN, bench, router_of};
+use crate::api::{TOKEN, bench};
 use crate::versions::{send, show};
 
 const BASE: &str = "/api/v1";
@@ -55,7 +52,7 @@ pub(crate) async fn write_ticket(router: &Router, title: &str) -> Value {
     told
 }
 
-fn told_error(said: &(u16, Value)) -> (u16, &str) {
+pub(crate) fn told_error(said: &(u16, Value)) -> (u16, &str) {
     (said.0, said.1["error"].as_str().unwrap_or_default())
 }
 
@@ -517,48 +514,4 @@ async fn comments_are_written_changed_and_taken_away_by_their_author() {
     );
     let gone = edit("back", "\"2\"").await;
     assert_eq!(gone.0, 404, "{gone:?}");
-}
-
-/// Writers at once, each of some tickets.
-const WRITERS: usize = 10;
-
-async fn numbers_are_given_once_however_many_write(database: TestDatabase) {
-    let test = TestDeployment::on_database(database, |_| {}).await;
-    let router = router_of(&test);
-    let writes = (0..WRITERS).map(|writer| {
-        let router = &router;
-        async move {
-            let mut written = Vec::new();
-            for n in 0..5 {
-                written.push(write_ticket(router, &format!("{writer} {n}")).await);
-            }
-            // One of those that say the same is written.
-            let same = post(router, "/tickets", json!({ "title": "the same" })).await;
-            (written, same.0)
-        }
-    });
-    let done = join_all(writes).await;
-    let mut numbers: Vec<String> = done
-        .iter()
-        .flat_map(|(written, _)| written)
-        .map(|ticket| ticket["ticket_ref"].as_str().unwrap().to_owned())
-        .collect();
-    numbers.sort();
-    numbers.dedup();
-    assert_eq!(numbers.len(), 5 * WRITERS);
-    let n_same = done.iter().filter(|(_, status)| *status == 201).count();
-    assert_eq!(n_same, 1);
-    let all = done.iter().flat_map(|(written, _)| written);
-    let mut ids = all.map(|ticket| ticket["id"].as_str().unwrap().parse::<TicketId>());
-    assert!(ids.all(|id| id.is_ok()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn numbers_are_given_once_on_sqlite() {
-    numbers_are_given_once_however_many_write(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn numbers_are_given_once_on_postgres() {
-    numbers_are_given_once_however_many_write(omoi_testkit::postgres::database()).await;
 }

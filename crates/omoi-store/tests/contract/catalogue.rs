@@ -124,7 +124,8 @@ async fn no_index_begins_with_another() {
             covering.insert(index.name.as_str());
         }
     }
-    assert_eq!(covering, BTreeSet::from_iter(COVERING.iter().copied()));
+    let named: BTreeSet<&str> = COVERING.iter().copied().collect();
+    assert_eq!(covering, named);
 }
 
 /// Texts have no length that only one database holds, and money is counted in whole nano-dollars.
