@@ -391,7 +391,7 @@ async fn change(tx: &mut Tx, row: &PlanRow, known: &KnownRows) -> Result<(), App
 /// Edges and checks of a task that leaves the plan stay with it, and it is out of the work.
 fn goes_along(key: &RowKey, plan: &SyncPlan) -> bool {
     let task = match key.kind {
-        RowKind::TaskEdge => key.local_id.split(' ').next(),
+        RowKind::TaskEdge => key.edge_ends().map(|ends| ends.dependent),
         RowKind::Check | RowKind::CheckCriterion => key.local_id.split('/').next(),
         _ => None,
     };
@@ -401,16 +401,18 @@ fn goes_along(key: &RowKey, plan: &SyncPlan) -> bool {
 /// Whether a task that stays depends on one that leaves the plan.
 fn leads_to_leaving(key: &RowKey, plan: &SyncPlan) -> bool {
     let prerequisite = match key.kind {
-        RowKind::TaskEdge => key.local_id.split(' ').nth(1),
+        RowKind::TaskEdge => key.edge_ends().map(|ends| ends.prerequisite),
         _ => None,
     };
     prerequisite.is_some_and(|task| plan.retire.contains(&RowKey::new(RowKind::Task, task)))
 }
 
 async fn drop_edge(tx: &mut Tx, key: &RowKey, known: &KnownRows) -> Result<(), ApplyError> {
-    let (task, depends_on) = key.local_id.split_once(' ').unwrap_or_default();
-    let task = resolve(&known.tasks, task)?;
-    let depends_on = resolve(&known.tasks, depends_on)?;
+    let Some(ends) = key.edge_ends() else {
+        return Err(ApplyError::Conflicts(vec![key.to_string()]));
+    };
+    let task = resolve(&known.tasks, ends.dependent)?;
+    let depends_on = resolve(&known.tasks, ends.prerequisite)?;
     tasks::drop_dependency(tx, task, depends_on).await?;
     Ok(())
 }

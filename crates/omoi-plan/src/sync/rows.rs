@@ -55,6 +55,29 @@ impl RowKey {
     pub fn pair(kind: RowKind, first: &str, second: &str) -> Self {
         Self::new(kind, format!("{first} {second}"))
     }
+
+    /// Which rows an edge joins; none of another row.
+    pub fn edge_ends(&self) -> Option<EdgeEnds<'_>> {
+        match self.kind {
+            RowKind::TicketEdge | RowKind::TaskEdge => {
+                let (dependent, prerequisite) = self.local_id.split_once(' ')?;
+                Some(EdgeEnds {
+                    dependent,
+                    prerequisite,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The rows that an edge joins, by their ids in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeEnds<'a> {
+    /// What waits.
+    pub dependent: &'a str,
+    /// What it waits for.
+    pub prerequisite: &'a str,
 }
 
 impl std::fmt::Display for RowKey {
@@ -272,11 +295,12 @@ impl PlanRow {
 /// What a part of something belongs to, read off its id.
 pub(super) fn guard_of(key: &RowKey) -> Option<RowKey> {
     let before = |mark| key.local_id.split(mark).next().unwrap_or_default();
+    let dependent = || key.edge_ends().map(|ends| ends.dependent);
     match key.kind {
         RowKind::Requirement | RowKind::Ticket | RowKind::Task => None,
         RowKind::Criterion => Some(RowKey::new(RowKind::Requirement, before('#'))),
-        RowKind::TicketEdge => Some(RowKey::new(RowKind::Ticket, before(' '))),
-        RowKind::TaskEdge => Some(RowKey::new(RowKind::Task, before(' '))),
+        RowKind::TicketEdge => dependent().map(|ticket| RowKey::new(RowKind::Ticket, ticket)),
+        RowKind::TaskEdge => dependent().map(|task| RowKey::new(RowKind::Task, task)),
         RowKind::Check | RowKind::CheckCriterion => Some(RowKey::new(RowKind::Task, before('/'))),
     }
 }

@@ -51,11 +51,14 @@ use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use omoi_domain::approval::ApprovalKind;
 use omoi_domain::id::{ProjectId, SpecId, TicketId};
-use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, SpecTicketList, SpecView};
+use omoi_execution::commands::{self, PersonSaid};
+use omoi_protocol::api::{ApprovalView, EXAMPLE_SPEC, ListPage, SpecTicketList, SpecView};
 use omoi_store::specs::{self, Spec, SpecFilter};
 
 pub(super) use self::operations::group_operations;
+use super::approvals::approval_view;
 use super::caller::ApiCaller;
 use super::find::{self, AskedReference};
 use super::list::ApiList;
@@ -186,4 +189,17 @@ async fn created_spec<E: Into<ApiError>>(
                 .await
         }
     }
+}
+
+/// What a person says of what a phase of a spec made, and the question as it is then.
+async fn decided_output(
+    caller: &ApiCaller,
+    spec: SpecId,
+    kind: ApprovalKind,
+    said: PersonSaid<'_>,
+) -> Answer<ApprovalView> {
+    let tenant = caller.own_rows();
+    let decided = commands::decide_output(tenant, spec, kind, said).await?;
+    let view = tenant.read(async |tx| approval_view(tx, decided).await);
+    Ok(Json(view.await?))
 }

@@ -1,14 +1,11 @@
 //! Sends the design of a spec back.
 
-use axum::Json;
-
 use omoi_domain::approval::{ApprovalDecision, ApprovalKind};
-use omoi_execution::commands::{self, PersonSaid};
+use omoi_execution::commands::PersonSaid;
 use omoi_protocol::api::{ApprovalView, RejectOutput};
 
-use super::{OfProject, SpecPath};
+use super::{OfProject, SpecPath, decided_output};
 use crate::api::Answer;
-use crate::api::approvals::approval_view;
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
@@ -28,12 +25,10 @@ pub(super) async fn reject_design(
     ApiQuery(of): ApiQuery<OfProject>,
     ApiBody(body): ApiBody<RejectOutput>,
 ) -> Answer<ApprovalView> {
-    let (id, tenant) = (caller.find_spec(&path, &of).await?.id, caller.own_rows());
+    let spec = caller.find_spec(&path, &of).await?.id;
     let said = PersonSaid {
         decision: ApprovalDecision::Reject,
         comment: Some(&body.comment),
     };
-    let decided = commands::decide_output(tenant, id, ApprovalKind::SpecDesign, said).await?;
-    let view = tenant.read(async |tx| approval_view(tx, decided).await);
-    Ok(Json(view.await?))
+    decided_output(&caller, spec, ApprovalKind::SpecDesign, said).await
 }
