@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tracing::warn;
 
 use crate::key_ring::KeyRing;
-use crate::sealed_secret::{SealError, SealedSecret, SecretPlace};
+use crate::sealed_secret::{SealError, SealedPlace, SealedSecret};
 
 /// Opens the keys of organisations. Cheap to clone.
 #[derive(Clone)]
@@ -69,11 +69,11 @@ impl BroughtKeyReader {
         org: OrgId,
         row: ProviderKeyRow,
     ) -> Result<(String, SecretString), OpenKeyError> {
-        let provider = row.provider.clone();
+        let provider = row.provider_name.clone();
         let Some(ring) = &self.ring else {
             return Err(OpenKeyError::NoRing { provider });
         };
-        let place = SecretPlace {
+        let place = SealedPlace {
             org,
             provider: &provider,
         };
@@ -118,18 +118,18 @@ impl BroughtKeyReader {
 
 /// `row`, opened by the newest key of `ring`; none where it is already, or cannot be read.
 fn rewrapped_row(ring: &KeyRing, rng: &Rng, row: ProviderKeyRow) -> Option<ProviderKeyRow> {
-    let place = SecretPlace {
+    let place = SealedPlace {
         org: row.org_id,
-        provider: &row.provider,
+        provider: &row.provider_name,
     };
-    match sealed_of(row.clone()).rewrapped(ring, rng, place) {
+    match sealed_of(row.clone()).wrap_again(ring, rng, place) {
         Ok(sealed) => sealed.map(|sealed| ProviderKeyRow {
             ring_key: sealed.ring_key,
             wrapped_key: sealed.wrapped_key,
             ..row
         }),
         Err(error) => {
-            let provider = &row.provider;
+            let provider = &row.provider_name;
             warn!(org.id = %row.org_id, provider, %error, "A key that an organisation brought for `{provider}` cannot be read");
             None
         }

@@ -16,7 +16,7 @@ const KEY_BYTES: usize = 32;
 
 /// What a secret belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SecretPlace<'a> {
+pub struct SealedPlace<'a> {
     /// Whose it is.
     pub org: OrgId,
     /// The provider that it is for.
@@ -56,7 +56,7 @@ impl SealedSecret {
     pub fn seal_text(
         ring: &KeyRing,
         rng: &Rng,
-        place: SecretPlace<'_>,
+        place: SealedPlace<'_>,
         secret: &SecretString,
     ) -> Result<Self, SealError> {
         let mut own = Zeroizing::new([0; KEY_BYTES]);
@@ -70,7 +70,7 @@ impl SealedSecret {
     ///
     /// # Errors
     /// [`SealError::UnknownKey`], [`SealError::Altered`].
-    pub fn open(&self, ring: &KeyRing, place: SecretPlace<'_>) -> Result<SecretString, SealError> {
+    pub fn open(&self, ring: &KeyRing, place: SealedPlace<'_>) -> Result<SecretString, SealError> {
         let own = self.unwrap_key(ring, place)?;
         let text = decrypt(&own, &place.bound_text(), &self.sealed)?;
         let text = std::str::from_utf8(&text).map_err(|_| SealError::Altered)?;
@@ -81,11 +81,11 @@ impl SealedSecret {
     ///
     /// # Errors
     /// As [`SealedSecret::open`] and [`SealedSecret::seal_text`].
-    pub fn rewrapped(
+    pub fn wrap_again(
         &self,
         ring: &KeyRing,
         rng: &Rng,
-        place: SecretPlace<'_>,
+        place: SealedPlace<'_>,
     ) -> Result<Option<Self>, SealError> {
         if self.ring_key == ring.signing_key().key_name() {
             return Ok(None);
@@ -97,7 +97,7 @@ impl SealedSecret {
     fn wrap(
         ring: &KeyRing,
         rng: &Rng,
-        place: SecretPlace<'_>,
+        place: SealedPlace<'_>,
         sealed: Vec<u8>,
         own: &[u8; KEY_BYTES],
     ) -> Result<Self, SealError> {
@@ -114,7 +114,7 @@ impl SealedSecret {
     fn unwrap_key(
         &self,
         ring: &KeyRing,
-        place: SecretPlace<'_>,
+        place: SealedPlace<'_>,
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, SealError> {
         let name = &self.ring_key;
         let unknown = || SealError::UnknownKey(name.clone());
@@ -126,7 +126,7 @@ impl SealedSecret {
     }
 }
 
-impl SecretPlace<'_> {
+impl SealedPlace<'_> {
     /// What the secret is bound to.
     fn bound_text(&self) -> String {
         let Self { org, provider } = self;
@@ -194,8 +194,8 @@ mod tests {
         KeyRing::parse(&text.to_owned().into()).unwrap()
     }
 
-    fn place(org: OrgId, provider: &str) -> SecretPlace<'_> {
-        SecretPlace { org, provider }
+    fn place(org: OrgId, provider: &str) -> SealedPlace<'_> {
+        SealedPlace { org, provider }
     }
 
     fn sealed(ring: &KeyRing, org: OrgId, provider: &str) -> SealedSecret {
@@ -276,15 +276,15 @@ mod tests {
         let kept = sealed(&old, ACME, "anthropic");
         assert_eq!(opened(&kept, &both, ACME).unwrap(), SECRET);
         let (rng, here) = (Rng::seeded(9), place(ACME, "anthropic"));
-        let moved = kept.rewrapped(&both, &rng, here).unwrap().unwrap();
+        let moved = kept.wrap_again(&both, &rng, here).unwrap().unwrap();
         assert_eq!(
             (moved.ring_key.as_str(), &moved.sealed),
             ("new", &kept.sealed)
         );
         assert_eq!(opened(&moved, &new, ACME).unwrap(), SECRET);
-        assert_eq!(moved.rewrapped(&both, &rng, here), Ok(None));
+        assert_eq!(moved.wrap_again(&both, &rng, here), Ok(None));
         assert_eq!(
-            kept.rewrapped(&new, &rng, here),
+            kept.wrap_again(&new, &rng, here),
             Err(SealError::UnknownKey("old".to_owned()))
         );
     }

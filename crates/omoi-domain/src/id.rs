@@ -186,7 +186,7 @@ pub enum RefKind {
 }
 
 impl RefKind {
-    pub(crate) const fn prefix(self) -> &'static str {
+    pub(crate) const fn ref_prefix(self) -> &'static str {
         match self {
             Self::Spec => "SPEC",
             Self::Ticket => "TKT",
@@ -233,9 +233,9 @@ impl HumanRef {
 impl fmt::Display for HumanRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            RefKind::Spec => write!(f, "{}-{}", self.kind.prefix(), self.number),
+            RefKind::Spec => write!(f, "{}-{}", self.kind.ref_prefix(), self.number),
             RefKind::Ticket | RefKind::Task => {
-                write!(f, "{}-{:03}", self.kind.prefix(), self.number)
+                write!(f, "{}-{:03}", self.kind.ref_prefix(), self.number)
             }
         }
     }
@@ -257,7 +257,7 @@ impl FromStr for HumanRef {
         let (prefix, digits) = text.split_once('-').ok_or_else(bad)?;
         let kind = [RefKind::Spec, RefKind::Ticket, RefKind::Task]
             .into_iter()
-            .find(|k| k.prefix().eq_ignore_ascii_case(prefix))
+            .find(|k| k.ref_prefix().eq_ignore_ascii_case(prefix))
             .ok_or_else(bad)?;
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(bad());

@@ -126,7 +126,7 @@ fn joined_word(token: &str) -> String {
 fn reference_word(token: &str) -> Option<String> {
     let bare = token.trim_matches(|c: char| !c.is_alphanumeric());
     let HumanRef { kind, number } = bare.parse().ok()?;
-    let prefix = kind.prefix().to_lowercase();
+    let prefix = kind.ref_prefix().to_lowercase();
     Some(format!("{prefix}{number}{REFERENCE_END}"))
 }
 

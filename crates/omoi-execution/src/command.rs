@@ -33,8 +33,8 @@ use crate::commit_workspace::CommitWorkspace;
 use crate::copied_files::{CopyError, withheld_line};
 use crate::sandbox_host::remove_workspace;
 use crate::sandbox_toolchain::SandboxToolchain;
-use crate::toolchain_finder::ToolchainError;
 use crate::setup::{SetupError, SetupSubject};
+use crate::toolchain_finder::ToolchainError;
 
 pub use check_files::CheckFileError;
 pub(crate) use check_files::{lay_over, stays_inside};

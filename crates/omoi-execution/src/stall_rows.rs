@@ -88,7 +88,7 @@ impl StallRows {
     }
 
     /// What holds `ticket` up, where it is stalled. Nothing counts as quiet for longer than somebody watched.
-    pub(crate) fn judge(
+    pub(crate) fn find_stall(
         &self,
         ticket: &Ticket,
         now: Timestamp,
@@ -115,7 +115,7 @@ impl StallRows {
     }
 
     /// What is the matter, in words: how many tasks stand where, and the first reason that one of them has.
-    pub(crate) fn explain(&self, reason: TicketBlockReason) -> String {
+    pub(crate) fn explain_stall(&self, reason: TicketBlockReason) -> String {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for task in &self.tasks {
             *counts.entry(task.status.as_str()).or_default() += 1;
@@ -168,7 +168,7 @@ impl StallRows {
         let mut task = Task {
             number,
             local_id: planned.local_id,
-            description: remedy_description(ticket, &self.explain(reason)),
+            description: remedy_description(ticket, &self.explain_stall(reason)),
             task_type: TaskType::FixBug,
             phase_id: TicketPhase::Implementation,
             priority: Priority::High,

@@ -1,17 +1,18 @@
 //! Documents that read-only runs hand in for a ticket: kept with it, judged by its gate, and read by whoever works on it next.
 
-use omoi_domain::lifecycle::ticket::{DocumentPlace, TicketStep, document_place, judge_step};
+use omoi_domain::lifecycle::ticket::{
+    DocumentPlace, document_place, step_after_document, step_into_documents,
+};
 use omoi_domain::phase::Phase;
 use omoi_domain::task::TicketPhase;
-use omoi_domain::ticket::TicketStatus;
 use omoi_domain::ticket_context::{SUMMARY_CHARS_MAX, TaskContext, summarize_tasks};
-use omoi_domain::workflow::{ArtifactType, PhaseId};
+use omoi_domain::workflow::ArtifactType;
 use omoi_store::phase_artifacts::{self, GivenArtifact};
 use omoi_store::ticket_contexts::{self, TicketContext};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tx};
 
-use crate::phase_gates::{GateRows, keep_verdicts};
+use crate::tickets::{place_of, take_judged_step};
 
 /// Keeps the document that planning phase `phase` made about `ticket`, which is locked, and brings the ticket to the phase that
 /// reads it: from the requirements to the design. Out of the design it goes with its task.
@@ -30,19 +31,21 @@ pub async fn keep_document(
     let given = GivenArtifact::Document(text);
     phase_artifacts::give_artifact(tx, ticket, place.artifact_type, given).await?;
     keep_context(tx, ticket, place.ticket_phase, Vec::new()).await?;
-    if phase != Phase::TicketRequirements || ticket.phase_id != PhaseId::Requirements {
-        return Ok(());
+    match step_after_document(phase, place_of(ticket)) {
+        Some(step) => take_judged_step(tx, ticket, step).await,
+        None => Ok(()),
     }
-    let (status, phase) = (TicketStatus::Analyzing, PhaseId::Design);
-    let from = TicketStep {
-        status: ticket.status,
-        phase: ticket.phase_id,
-    };
-    let step = TicketStep { status, phase };
-    let rows = GateRows::read_rows(tx, ticket).await?;
-    let verdict = judge_step(&rows.facts_of(ticket), from, step);
-    keep_verdicts(tx, ticket, verdict.into_iter().collect()).await?;
-    tickets::take_step(tx, ticket, step, None).await
+}
+
+/// Brings `ticket`, which is locked, to where its documents are written.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn begin_documents(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
+    match step_into_documents(place_of(ticket)) {
+        Some(step) => take_judged_step(tx, ticket, step).await,
+        None => Ok(()),
+    }
 }
 
 /// A document about a ticket.

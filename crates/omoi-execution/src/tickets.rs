@@ -71,6 +71,26 @@ pub(crate) async fn move_for_person(
     Ok(())
 }
 
+/// Where a ticket stands.
+pub(crate) fn place_of(ticket: &Ticket) -> TicketStep {
+    TicketStep {
+        status: ticket.status,
+        phase: ticket.phase_id,
+    }
+}
+
+/// Takes a step that a rule decided, and keeps what the gate on the way says of it.
+pub(crate) async fn take_judged_step(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    step: TicketStep,
+) -> Result<(), StoreError> {
+    let rows = GateRows::read_rows(tx, ticket).await?;
+    let verdict = judge_step(&rows.facts_of(ticket), place_of(ticket), step);
+    keep_verdicts(tx, ticket, verdict.into_iter().collect()).await?;
+    tickets::take_step(tx, ticket, step, None).await
+}
+
 /// Keeps that a gate refused a move of `ticket`, where that of its phase does so still.
 pub(crate) async fn keep_refused_move(
     tx: &mut Tx,

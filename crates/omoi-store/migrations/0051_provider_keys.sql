@@ -2,7 +2,7 @@
 
 create table provider_keys (
     org_id @uuid not null references organisations (id),
-    provider text not null,
+    provider_name text not null,
     -- the key of the deployment's ring that the key below is encrypted with
     ring_key text not null,
     -- a key of this row alone, encrypted
@@ -11,7 +11,7 @@ create table provider_keys (
     sealed_key @bytes not null,
     last_four text not null,
     set_at @time not null,
-    primary key (org_id, provider)
+    primary key (org_id, provider_name)
 );
 
 -- The providers that the orchestrator asks with a key: an organisation brings its own for no other.

@@ -11,8 +11,8 @@ mod values;
 
 pub(crate) use connections::{DatabasePools, DatabaseTransaction};
 pub(crate) use log_sync::RequestedSync;
-pub(crate) use values::ColumnValue;
 pub use migrations::schema_digest;
+pub(crate) use values::ColumnValue;
 pub use values::DatabaseRow;
 
 use omoi_domain::time::Timestamp;

@@ -14,7 +14,7 @@ row! {
         /// Whose it is.
         org_id: OrgId,
         /// What the deployment calls the provider that it is for.
-        provider: String,
+        provider_name: String,
         /// The key of the deployment's ring by which the row is read.
         ring_key: String,
         /// The key of this row alone, encrypted by that.
@@ -33,7 +33,7 @@ row! {
 /// # Errors
 /// When the database cannot be read.
 pub async fn list_all(tx: &mut Tx) -> Result<Vec<ProviderKeyRow>, StoreError> {
-    tx.all("1 = 1 order by provider", args![]).await
+    tx.all("1 = 1 order by provider_name", args![]).await
 }
 
 /// The key for `provider`, where the organisation brought one.
@@ -41,7 +41,7 @@ pub async fn list_all(tx: &mut Tx) -> Result<Vec<ProviderKeyRow>, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn find(tx: &mut Tx, provider: &str) -> Result<Option<ProviderKeyRow>, StoreError> {
-    tx.find("provider = $2", args![provider]).await
+    tx.find("provider_name = $2", args![provider]).await
 }
 
 /// Keeps `key` in the place of any other for its provider.
@@ -50,13 +50,13 @@ pub async fn find(tx: &mut Tx, provider: &str) -> Result<Option<ProviderKeyRow>,
 /// When the database cannot be written.
 pub async fn replace(tx: &mut Tx, key: &ProviderKeyRow) -> Result<(), StoreError> {
     tx.execute(
-        "insert into provider_keys (org_id, provider, ring_key, wrapped_key, sealed_key, last_four, set_at)
+        "insert into provider_keys (org_id, provider_name, ring_key, wrapped_key, sealed_key, last_four, set_at)
          values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (org_id, provider) do update set ring_key = excluded.ring_key,
+         on conflict (org_id, provider_name) do update set ring_key = excluded.ring_key,
              wrapped_key = excluded.wrapped_key, sealed_key = excluded.sealed_key,
              last_four = excluded.last_four, set_at = excluded.set_at",
         args![
-            key.provider,
+            key.provider_name,
             key.ring_key,
             key.wrapped_key,
             key.sealed_key,
@@ -76,8 +76,13 @@ pub async fn rewrap_key(tx: &mut Tx, key: &ProviderKeyRow) -> Result<bool, Store
     let n_rows = tx
         .execute(
             "update provider_keys set ring_key = $3, wrapped_key = $4
-             where org_id = $1 and provider = $2 and sealed_key = $5",
-            args![key.provider, key.ring_key, key.wrapped_key, key.sealed_key],
+             where org_id = $1 and provider_name = $2 and sealed_key = $5",
+            args![
+                key.provider_name,
+                key.ring_key,
+                key.wrapped_key,
+                key.sealed_key
+            ],
         )
         .await?;
     Ok(n_rows > 0)
@@ -93,7 +98,7 @@ pub async fn take_key(tx: &mut Tx, provider: &str) -> Result<ProviderKeyRow, Sto
         what: "provider key",
         key: provider.to_owned(),
     })?;
-    let sql = "delete from provider_keys where org_id = $1 and provider = $2";
+    let sql = "delete from provider_keys where org_id = $1 and provider_name = $2";
     tx.execute(sql, args![provider]).await?;
     Ok(row)
 }

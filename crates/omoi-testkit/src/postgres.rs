@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use omoi_store::dialect::{Backend, schema_digest};
+use omoi_store::dialect::schema_digest;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use xtask::servers::postgres;
@@ -50,7 +50,7 @@ fn made_from(template: &str) -> TestDatabase {
 
 /// The database with the newest schema that all tests of the server copy; the first one makes it.
 fn migrated_database() -> String {
-    let name = format!("migrated_{:x}", schema_digest(Backend::Postgres));
+    let name = format!("migrated_{:x}", schema_digest());
     let made = name.clone();
     on_server(async move |server| {
         // Others wait here until it is made; the lock goes with the connection.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use omoi_store::dialect::{Backend, schema_digest};
+use omoi_store::dialect::schema_digest;
 use sqlx::Connection as _;
 use tempfile::TempDir;
 use xtask::{host, test_folder};
@@ -54,7 +54,7 @@ fn address_of(file: &Path) -> String {
 
 /// Copies the file with the newest schema that the tests of this run share; who needs it first makes it.
 fn copy_migrated(shared: &Path, file: &Path) -> Result<()> {
-    let name = format!("migrated_{:x}.db", schema_digest(Backend::Sqlite));
+    let name = format!("migrated_{:x}.db", schema_digest());
     let migrated = shared.join(name);
     if !migrated.exists() {
         let begun = tempfile::tempdir_in(shared)?;

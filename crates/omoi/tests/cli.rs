@@ -225,8 +225,21 @@ fn every_command_teaches() {
         assert_eq!(said.code, 0, "{command}: {}", said.err);
         let has_examples = said.out.contains("Examples:");
         let is_group = [
-            "spec", "ticket", "task", "models", "agents", "sandbox", "scenario", "db", "config",
-            "profile", "project", "org", "org provider-key", "key", "thread",
+            "spec",
+            "ticket",
+            "task",
+            "models",
+            "agents",
+            "sandbox",
+            "scenario",
+            "db",
+            "config",
+            "profile",
+            "project",
+            "org",
+            "org provider-key",
+            "key",
+            "thread",
         ]
         .contains(&command);
         assert!(has_examples || is_group, "{command} shows no example");

@@ -78,6 +78,13 @@ fn apply<'a>(file: &'a Path, line: usize, statement: &'a str, columns: &mut Vec<
         ["alter", "table", table, "drop", "column", name] => {
             columns.retain(|column| (column.table, column.name) != (table, bare(name)));
         }
+        ["alter", "table", table, "rename", "column", old, "to", new] => {
+            for column in columns.iter_mut() {
+                if (column.table, column.name) == (table, old) {
+                    column.name = bare(new);
+                }
+            }
+        }
         ["alter", "table", table, "rename", "to", name] => {
             for column in columns.iter_mut().filter(|column| column.table == table) {
                 column.table = bare(name);
@@ -121,7 +128,7 @@ mod tests {
         let first = "-- tasks;\ncreate table tasks (\n    id @uuid primary key,\n    state text check (state in ('a',\n        'b')),\n    old text\n);\n\n\
             create table gone (\n    id @uuid\n);\n";
         let second = "alter table tasks add column kind text not null\n    check (kind in ('x'));\nalter table tasks drop column old;\n\
-            --@ postgres\nalter table tasks add column twice text;\n--@ both\ndrop table gone;\nalter table tasks rename to jobs;\n";
+            --@ postgres\nalter table tasks add column twice text;\n--@ both\ndrop table gone;\nalter table tasks rename column kind to sort;\nalter table tasks rename to jobs;\n";
         let files = Texts::from([
             (
                 Path::new("crates/omoi-store/README.md"),
@@ -135,7 +142,7 @@ mod tests {
             .iter()
             .map(|c| (c.line, c.table.to_owned(), c.name.to_owned(), c.is_listed))
             .collect();
-        let expected = [(3, "id", false), (4, "state", true), (1, "kind", true)];
+        let expected = [(3, "id", false), (4, "state", true), (1, "sort", true)];
         let expected = expected
             .map(|(line, name, is_listed)| (line, "jobs".to_owned(), name.to_owned(), is_listed));
         assert_eq!(found, expected);

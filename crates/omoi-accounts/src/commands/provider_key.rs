@@ -12,7 +12,7 @@ use tracing::warn;
 use super::member::MemberAuthority;
 use crate::context::AccountContext;
 use crate::error::AccountError;
-use crate::sealed_secret::{SealedSecret, SecretPlace};
+use crate::sealed_secret::{SealedPlace, SealedSecret};
 
 /// Keeps `key` as the organisation's for `provider`, in the place of any other. From then on its questions are asked with
 /// it, and what waited for a limit of another key goes on.
@@ -31,7 +31,7 @@ pub async fn set_provider_key(
         .encryption_ring
         .as_ref()
         .ok_or(AccountError::NoEncryption)?;
-    let place = SecretPlace {
+    let place = SealedPlace {
         org: by.org,
         provider,
     };
@@ -43,7 +43,7 @@ pub async fn set_provider_key(
         let before = provider_keys::find(tx, provider).await?;
         let row = ProviderKeyRow {
             org_id: by.org,
-            provider: provider.to_owned(),
+            provider_name: provider.to_owned(),
             ring_key: sealed.ring_key,
             wrapped_key: sealed.wrapped_key,
             sealed_key: sealed.sealed,
@@ -98,5 +98,5 @@ async fn end_waits(tenant: &Tenant) {
 
 /// What the audit log tells of a key.
 fn key_facts(row: &ProviderKeyRow) -> Value {
-    json!({ "provider_key": row.provider, "last_four": row.last_four })
+    json!({ "provider_key": row.provider_name, "last_four": row.last_four })
 }

@@ -198,7 +198,7 @@ async fn a_key_that_was_altered_opens_nothing(desk: Desk) {
     let operator = MemberAuthority::of_operator(elsewhere);
     set(accounts, operator, "anthropic", OTHER).await.unwrap();
     assert!(opened(accounts, elsewhere).await.is_ok());
-    let rename = "update provider_keys set provider = 'rack' where org_id";
+    let rename = "update provider_keys set provider_name = 'rack' where org_id";
     desk.raw(&format!("{rename} = '{elsewhere}'")).await;
     let read = opened(accounts, elsewhere).await;
     assert!(

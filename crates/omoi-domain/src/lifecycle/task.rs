@@ -44,9 +44,7 @@ pub use prerequisites::{DependentChange, DependentTask, TaskGraph, TaskNode};
 pub use provider_failed::{ProviderFailure, provider_failed};
 pub use reopen::reopen_task;
 pub use requeue::requeue_task;
-pub use retry_by_person::{
-    OpenTaskMerge, RetriedTask, RetryStep, give_up_conflict, retry_steps,
-};
+pub use retry_by_person::{OpenTaskMerge, RetriedTask, RetryStep, give_up_conflict, retry_steps};
 pub use run::run_task;
 pub use send_back::{UnmetResult, send_back_task};
 pub use start_checks::{CHECK_TRIES_MAX, ChecksStart, PendingChecks, start_checks, take_up_checks};

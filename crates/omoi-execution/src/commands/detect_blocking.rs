@@ -76,7 +76,10 @@ pub async fn detect_blocking(
             }
             found += 1;
             let rows = StallRows::read_rows(tx, &ticket).await?;
-            if rows.judge(&ticket, tx.now(), search.watched_for).is_some() {
+            if rows
+                .find_stall(&ticket, tx.now(), search.watched_for)
+                .is_some()
+            {
                 stalled.push(ticket.id);
             }
         }
@@ -114,7 +117,7 @@ async fn block_stalled(
     let block = async |tx: &mut Tx| {
         let mut ticket = held_with_tasks(tx, id).await?;
         let rows = StallRows::read_rows(tx, &ticket).await?;
-        let Some(reason) = rows.judge(&ticket, tx.now(), watched_for) else {
+        let Some(reason) = rows.find_stall(&ticket, tx.now(), watched_for) else {
             return Ok(None);
         };
         let added = rows.add_remedy(tx, &ticket, reason).await?;
@@ -122,7 +125,7 @@ async fn block_stalled(
             ticket.remedy_task_id = Some(task.id);
         }
         let remedy = added.or(rows.remedy.clone());
-        let mut detail = rows.explain(reason);
+        let mut detail = rows.explain_stall(reason);
         if let Some(task) = &remedy {
             let (name, status) = (HumanRef::task(task.number), task.status);
             detail.push_str(&match (status.is_final(), status) {

@@ -9,8 +9,9 @@ use omoi_domain::lifecycle::spec::NO_CHECK_GIVEN;
 use omoi_domain::lifecycle::ticket::{TicketBeginning, first_document, may_begin};
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecKind;
-use omoi_domain::ticket::{TicketBlockReason, TicketStatus, WorkflowMode};
+use omoi_domain::ticket::{TicketBlockReason, WorkflowMode};
 use omoi_domain::work_limits::WorkLimits;
+use omoi_execution::ticket_documents::begin_documents;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::object::ObjectId;
 use omoi_git::toolchain::HostEnvironment;
@@ -262,12 +263,7 @@ pub(super) async fn link_ticket(
                 return direct_plan::write_task(tx, limits, spec, &ticket).await;
             }
             // Its task is written with what its documents say.
-            match ticket.status {
-                TicketStatus::Backlog => {
-                    tickets::transition(tx, &mut ticket, TicketStatus::Analyzing).await
-                }
-                _ => Ok(()),
-            }
+            begin_documents(tx, &mut ticket).await
         }
     }
 }

@@ -83,7 +83,7 @@ pub(super) async fn conclude_attempt(
             block(&driver.writer, at, &judged.evaluation, fault).await
         }
         PhaseConclusion::Passed(output) => pass(&driver.writer, at, &judged, output).await,
-        PhaseConclusion::Refused(refusal) => refuse(driver, at, refusal).await,
+        PhaseConclusion::Refused(refusal) => refuse_phase_run(driver, at, refusal).await,
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn handle_failure(
     let (id, phase) = (attempt.id, at.run.phase);
     info!(attempt.id = %id, %phase, %class, error = message, "An attempt at phase {phase} failed");
     match judge_failed_attempt(class, &message) {
-        FailedPhaseAttempt::Refused(refusal) => refuse(driver, at, refusal).await,
+        FailedPhaseAttempt::Refused(refusal) => refuse_phase_run(driver, at, refusal).await,
         FailedPhaseAttempt::OverBudget => {
             let spent = SpentPhase {
                 phase,
@@ -238,7 +238,7 @@ fn not_applied(spec: &str, refused: &ApplyError) -> PlanBlocker {
 }
 
 /// Has a phase tried again, or fails it where no attempt is left.
-pub(super) async fn refuse(
+pub(super) async fn refuse_phase_run(
     driver: &PhaseDriver,
     at: SpecPhase<'_>,
     refusal: PhaseRefusal,

@@ -17,7 +17,7 @@ use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx, phase_definitions, tasks, tickets};
 
-use super::conclude::refuse;
+use super::conclude::refuse_phase_run;
 use super::phase_change::{PhaseDecision, SpecPhase, change_phase};
 use super::step::{PhaseDriver, take_phase_step};
 use crate::items::journal;
@@ -87,7 +87,7 @@ pub(super) async fn conclude_document(
                 is_last: false,
                 is_doubt: false,
             };
-            refuse(driver, at, refusal).await
+            refuse_phase_run(driver, at, refusal).await
         }
     }
 }

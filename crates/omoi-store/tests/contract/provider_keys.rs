@@ -14,7 +14,7 @@ both!(
 fn key(org: OrgId, provider: &str, sealed: u8) -> ProviderKeyRow {
     ProviderKeyRow {
         org_id: org,
-        provider: provider.to_owned(),
+        provider_name: provider.to_owned(),
         ring_key: "k1".to_owned(),
         wrapped_key: vec![0, 255, 7],
         sealed_key: vec![sealed, 0],

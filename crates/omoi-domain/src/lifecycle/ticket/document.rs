@@ -1,8 +1,9 @@
 //! Documents about a ticket: what it wants, and how it is built.
 
-use super::{ArtifactContent, GateArtifact, reasons_of, section_names};
+use super::{ArtifactContent, GateArtifact, TicketStep, reasons_of, section_names};
 use crate::phase::Phase;
 use crate::task::TicketPhase;
+use crate::ticket::TicketStatus;
 use crate::workflow::{ArtifactType, GateRule, PhaseDefinition, PhaseId};
 
 /// Characters of a document that an agent hands in, at most: the next one reads it whole.
@@ -44,6 +45,25 @@ pub const fn document_place(phase: Phase) -> Option<DocumentPlace> {
         | Phase::Sync
         | Phase::Complete => None,
     }
+}
+
+/// The first step of a ticket whose documents are written before its task is: out of the backlog it is looked into.
+pub fn step_into_documents(at: TicketStep) -> Option<TicketStep> {
+    let status = TicketStatus::Analyzing;
+    (at.status == TicketStatus::Backlog).then(|| TicketStep {
+        status,
+        phase: at.phase.kept_with(status),
+    })
+}
+
+/// The step of a ticket whose document of `phase` is there: from the requirements to the design. Out of the design it goes with
+/// its task.
+pub fn step_after_document(phase: Phase, at: TicketStep) -> Option<TicketStep> {
+    let is_step = phase == Phase::TicketRequirements && at.phase == PhaseId::Requirements;
+    is_step.then_some(TicketStep {
+        status: TicketStatus::Analyzing,
+        phase: PhaseId::Design,
+    })
 }
 
 /// The planning phase that a ticket in `phase` begins with, where it is to be looked into and designed before it is built.

@@ -144,7 +144,7 @@ pub(super) fn organization_key_view(key: ApiKey, now: Timestamp) -> Organization
 
 pub(super) fn provider_key_view(key: ProviderKeyRow) -> ProviderKeyView {
     ProviderKeyView {
-        provider: key.provider,
+        provider: key.provider_name,
         last_four: key.last_four,
         set_at: key.set_at.into(),
     }
