@@ -218,7 +218,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows what the phase of a ticket has to show, and what is against the one that follows. */
+        /** Shows what the phase of a ticket has to show, and what gates said of the ticket, as its own pages do. */
         get: operations["get_phase_gates"];
         put?: never;
         post?: never;
@@ -1954,6 +1954,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/organizations/{organization_id}/provider-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys that the organisation brought for providers of models, by their last four characters. */
+        get: operations["list_provider_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/provider-keys/{provider_name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Brings a key for a provider that the deployment asks, in the place of any other: all questions of the organisation to it
+         *     are asked with this key, in every process within 5 seconds. It is kept encrypted and never told again.
+         */
+        put: operations["set_provider_key"];
+        post?: never;
+        /** Takes a key away: questions of the organisation are asked with the deployment's again, in every process within 5 seconds. */
+        delete: operations["remove_provider_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/organizations/{organization_id}/restore": {
         parameters: {
             query?: never;
@@ -2103,7 +2141,7 @@ export interface paths {
         delete: operations["archive_project"];
         options?: never;
         head?: never;
-        /** Changes a project: its name, what it is for, and whether work goes on in it. */
+        /** Changes a project: its name, what it is for, whether work goes on in it, and what shows that its work is deployed. */
         patch: operations["update_project"];
         trace?: never;
     };
@@ -3686,8 +3724,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Looks for tickets that agents work on and of which nothing has gone on for half an hour, and holds them up with what is
-         *     the matter.
+         * Looks for tickets that agents work on and of which nothing has gone on for half an hour, holds them up with what is the
+         *     matter and a task that looks for the cause, and lets those go on again whose cause is gone. The platform does so every five
+         *     minutes.
          */
         post: operations["detect_blocking"];
         delete?: never;
@@ -4613,7 +4652,7 @@ export interface components {
         /** Format: uuid */
         ApprovalId: string;
         /** @enum {string} */
-        ApprovalKind: "ticket" | "spec_requirements" | "spec_design" | "phase_gate" | "question" | "repository_trust";
+        ApprovalKind: "ticket" | "spec_requirements" | "spec_design" | "phase_gate" | "question" | "repository_trust" | "merge_conflict";
         /** @enum {string} */
         ApprovalState: "pending" | "approved" | "rejected" | "answered" | "timed_out" | "withdrawn";
         /** @enum {string} */
@@ -4771,7 +4810,7 @@ export interface components {
             waits_for?: string | null;
         };
         /** @enum {string} */
-        AuditAction: "login_success" | "login_failed" | "login_blocked_lockout" | "account_locked" | "account_unlocked" | "account_disabled" | "account_enabled" | "logout" | "session_revoked" | "token_refresh" | "refresh_token_reuse" | "register" | "waitlist_approved" | "profile_updated" | "account_deleted" | "account_link_made" | "email_verified" | "password_change" | "password_reset" | "oauth_linked" | "oauth_unlinked" | "api_key_created" | "api_key_revoked" | "member_invited" | "invitation_revoked" | "member_added" | "member_role_changed" | "member_removed" | "org_created" | "org_updated" | "org_archived" | "org_restored" | "org_transfer_offered" | "org_transfer_withdrawn" | "org_transferred" | "role_created" | "role_updated" | "role_deleted" | "grant_added" | "grant_removed" | "project_updated" | "project_archived" | "budget_created" | "budget_updated" | "budget_deleted" | "staff_entered_org" | "staff_left_org" | "approval_decided" | "ticket_forced" | "gate_overridden" | "spec_cancelled" | "spec_archived" | "spec_unarchived" | "spec_shared" | "spec_unshared" | "spec_delivered" | "task_cancelled" | "task_retried" | "repository_trusted" | "egress_allowed" | "permission_denied" | "export_audit";
+        AuditAction: "login_success" | "login_failed" | "login_blocked_lockout" | "account_locked" | "account_unlocked" | "account_disabled" | "account_enabled" | "logout" | "session_revoked" | "token_refresh" | "refresh_token_reuse" | "register" | "waitlist_approved" | "profile_updated" | "account_deleted" | "account_link_made" | "email_verified" | "password_change" | "password_reset" | "oauth_linked" | "oauth_unlinked" | "api_key_created" | "api_key_revoked" | "member_invited" | "invitation_revoked" | "member_added" | "member_role_changed" | "member_removed" | "org_created" | "org_updated" | "org_archived" | "org_restored" | "org_transfer_offered" | "org_transfer_withdrawn" | "org_transferred" | "role_created" | "role_updated" | "role_deleted" | "grant_added" | "grant_removed" | "project_updated" | "project_archived" | "budget_created" | "budget_updated" | "budget_deleted" | "staff_entered_org" | "staff_left_org" | "approval_decided" | "ticket_forced" | "gate_overridden" | "spec_cancelled" | "spec_archived" | "spec_unarchived" | "spec_shared" | "spec_unshared" | "spec_delivered" | "task_cancelled" | "task_retried" | "repository_trusted" | "egress_allowed" | "permission_denied" | "export_audit" | "secret_set" | "secret_removed";
         /** Format: uuid */
         AuditEntryId: string;
         /** @description An act, as the audit log tells it. `GET /organizations/{organization_id}/audit`, and each line of its export. */
@@ -5661,6 +5700,9 @@ export interface components {
             blocker_type?: components["schemas"]["TicketBlockReason"] | null;
             /** @description The same in words. */
             detail?: string | null;
+            remedy_task_id?: components["schemas"]["TaskId"] | null;
+            /** @description Reference of that task within its project, `TSK-n`. */
+            remedy_task_ref?: string | null;
             /** @description Row id of the ticket. */
             ticket_id: components["schemas"]["TicketId"];
             /** @description Reference within its project, `TKT-n`. */
@@ -5675,6 +5717,8 @@ export interface components {
              * @description Tickets that were looked at.
              */
             n_examined: number;
+            /** @description Row ids of those that were held up so before and go on now, as the cause is gone. */
+            released: components["schemas"]["TicketId"][];
         };
         /**
          * @description What a person says to a machine that waits. `POST /auth/device/{user_code}/decision`.
@@ -5835,7 +5879,7 @@ export interface components {
             retry_after?: number | null;
         };
         /** @enum {string} */
-        ErrorCode: "circular_dependency" | "conflicting_credentials" | "invalid_token" | "invalid_cursor" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "csrf_refused" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "on_waitlist" | "origin_refused" | "privilege_escalation" | "reauth_required" | "registration_closed" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "already_done" | "already_shown" | "at_work" | "conflict" | "copy_refused" | "duplicate_candidate" | "gate_not_met" | "last_way_in" | "idempotency_in_progress" | "idempotency_key_reused" | "invalid_transition" | "last_owner" | "no_sandbox" | "not_planned" | "nothing_landed" | "no_result_criteria" | "other_model" | "quota_exceeded" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "thread_closed" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "wip_limit_exceeded" | "gone" | "stale_version" | "too_large" | "url_too_long" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "server_path_refused" | "refused" | "unknown_field" | "validation_failed" | "upgrade_required" | "account_locked" | "precondition_required" | "rate_limited" | "too_many_connections" | "internal" | "not_ready" | "mail_not_configured" | "oauth_not_configured";
+        ErrorCode: "circular_dependency" | "conflicting_credentials" | "invalid_token" | "invalid_cursor" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "csrf_refused" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "on_waitlist" | "origin_refused" | "privilege_escalation" | "reauth_required" | "registration_closed" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "already_done" | "already_shown" | "at_work" | "conflict" | "copy_refused" | "duplicate_candidate" | "gate_not_met" | "last_way_in" | "idempotency_in_progress" | "idempotency_key_reused" | "invalid_transition" | "last_owner" | "no_sandbox" | "not_planned" | "nothing_landed" | "no_result_criteria" | "other_model" | "quota_exceeded" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "thread_closed" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "wip_limit_exceeded" | "gone" | "stale_version" | "too_large" | "url_too_long" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "server_path_refused" | "unasked_provider" | "refused" | "unknown_field" | "validation_failed" | "upgrade_required" | "account_locked" | "precondition_required" | "rate_limited" | "too_many_connections" | "internal" | "not_ready" | "encryption_not_configured" | "mail_not_configured" | "oauth_not_configured";
         /** @description A hint that was sent to see whether it comes back. `POST /admin/event-bus/test-publish`. */
         EventBusProbe: {
             /** @description Why it did not come back. */
@@ -6122,6 +6166,15 @@ export interface components {
             task_count: number;
             task_type?: components["schemas"]["TaskType"] | null;
         };
+        /** @description A receipt that a gate looked at. */
+        GateReceipt: {
+            /** @description The platform's attempt that ran the check. */
+            attempt_id: components["schemas"]["AttemptId"];
+            /** @description Whether the check passed. */
+            passed: boolean;
+            /** @description Row id of the receipt. */
+            receipt_id: components["schemas"]["ReceiptId"];
+        };
         /** Format: uuid */
         GateResultId: string;
         /** @description What the gate of a phase said when somebody tried to leave it. `POST /tickets/{ticket_id}/validate-gate`. */
@@ -6140,6 +6193,8 @@ export interface components {
             id: components["schemas"]["GateResultId"];
             /** @description The phase that was to be left. */
             phase_id: components["schemas"]["PhaseId"];
+            /** @description The receipts of checks among that, each with the attempt of the platform that ran it. */
+            receipts?: components["schemas"]["GateReceipt"][];
             /** @description The ticket. */
             ticket_id: components["schemas"]["TicketId"];
             /** @description Where it was to be left for. */
@@ -7314,6 +7369,11 @@ export interface components {
                 counts: components["schemas"]["ProjectCounts"];
                 /** @description When it was made. */
                 created_at: components["schemas"]["ApiTime"];
+                /**
+                 * @description The command that shows that what was handed over is deployed, in a sandbox at that commit. Without one tickets are done
+                 *     once they are tested.
+                 */
+                deploy_check?: string | null;
                 /** @description What it is for. */
                 description?: string | null;
                 /** @description Row id of the project. */
@@ -7330,6 +7390,27 @@ export interface components {
                 status: components["schemas"]["ProjectStatus"];
                 /** @description When a person changed it last. */
                 updated_at: components["schemas"]["ApiTime"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_ProviderKeyView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description The last four characters of the key; the rest is never told. */
+                last_four: string;
+                /** @description What the deployment calls the provider. */
+                provider: string;
+                /** @description When it was brought. */
+                set_at: components["schemas"]["ApiTime"];
             }[];
             /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
             next_cursor?: string | null;
@@ -8680,7 +8761,7 @@ export interface components {
         /** @enum {string} */
         Permission: "org:read" | "org:write" | "org:delete" | "org:transfer" | "org:limits:write" | "org:members:read" | "org:members:write" | "org:members:delete" | "org:roles:write" | "org:keys:write" | "org:audit:read" | "billing:summary:read" | "billing:read" | "billing:write" | "billing:lifetime" | "project:read" | "project:write" | "project:settings:write" | "project:archive" | "project:git:write" | "spec:read" | "spec:write" | "spec:execute" | "spec:share" | "spec:approve" | "ticket:read" | "ticket:write" | "ticket:force" | "ticket:delete" | "ticket:approve" | "task:read" | "task:write" | "task:cancel" | "task:complete:execute" | "agent:read" | "agent:message" | "agent:write" | "sandbox:read" | "sandbox:write" | "sandbox:terminate" | "memory:read" | "memory:write" | "memory:curate" | "monitor:read" | "monitor:intervene" | "monitor:configure" | "alert:ack" | "cost:read" | "cost:write" | "mcp:read" | "mcp:invoke" | "mcp:admin" | "document:read" | "document:write";
         /** @enum {string} */
-        Phase: "explore" | "prd" | "requirements" | "design" | "tasks" | "sync" | "complete";
+        Phase: "explore" | "prd" | "requirements" | "design" | "tasks" | "sync" | "complete" | "ticket_requirements" | "ticket_design";
         /** Format: uuid */
         PhaseArtifactId: string;
         /** @description Something that a phase of a ticket shows. */
@@ -8760,14 +8841,13 @@ export interface components {
         };
         /** @description The gate of a ticket's phase. `GET /admin/tickets/{ticket_id}/phase-gate-status`. */
         PhaseGateStatus: {
-            approval?: components["schemas"]["ApprovalState"] | null;
-            /** @description What is against the next phase; nothing where the ticket could go there. */
-            blocking_reasons: string[];
             /** @description What the phase has to show. */
             gates: components["schemas"]["GateView"][];
             next_phase?: components["schemas"]["PhaseId"] | null;
             /** @description The phase that it is in. */
             phase_id: components["schemas"]["PhaseId"];
+            /** @description What gates said of the ticket, newest first; nothing where nobody tried to leave a phase. */
+            results: components["schemas"]["GateResultView"][];
             /** @description Row id of the ticket. */
             ticket_id: components["schemas"]["TicketId"];
         };
@@ -9032,6 +9112,11 @@ export interface components {
             counts: components["schemas"]["ProjectCounts"];
             /** @description When it was made. */
             created_at: components["schemas"]["ApiTime"];
+            /**
+             * @description The command that shows that what was handed over is deployed, in a sandbox at that commit. Without one tickets are done
+             *     once they are tested.
+             */
+            deploy_check?: string | null;
             /** @description What it is for. */
             description?: string | null;
             /** @description Row id of the project. */
@@ -9055,6 +9140,15 @@ export interface components {
             auth_url: string;
             /** @description What the browser comes back with. */
             state: string;
+        };
+        /** @description A key that an organisation brought. `GET /organizations/{organization_id}/provider-keys`. */
+        ProviderKeyView: {
+            /** @description The last four characters of the key; the rest is never told. */
+            last_four: string;
+            /** @description What the deployment calls the provider. */
+            provider: string;
+            /** @description When it was brought. */
+            set_at: components["schemas"]["ApiTime"];
         };
         /** @enum {string} */
         PurposeKind: "attempt" | "judge";
@@ -9127,6 +9221,8 @@ export interface components {
              */
             passed: number;
         };
+        /** Format: uuid */
+        ReceiptId: string;
         /** @description The record of one run of a check. */
         ReceiptView: {
             /** @description Command line of the check. */
@@ -9474,6 +9570,19 @@ export interface components {
             };
             /** @description The worst of them. */
             status: components["schemas"]["ServiceState"];
+        };
+        /**
+         * @description A key for a provider of models. `PUT /organizations/{organization_id}/provider-keys/{provider_name}`.
+         * @example {
+         *       "key": "sk-example-0123456789-x4f9"
+         *     }
+         */
+        SetProviderKey: {
+            /**
+             * Format: password
+             * @description The key as the provider gave it: 16 to 512 letters, digits and signs.
+             */
+            key: string;
         };
         /**
          * @description Body of `POST /tasks/{task_id}/set-timeout`.
@@ -10558,6 +10667,8 @@ export interface components {
         UpdateProject: {
             /** @description Whether its tasks may start without a person. */
             autonomous_execution_enabled?: boolean;
+            /** @description Another command that shows that what was handed over is deployed, of up to 4,000 characters; `null` takes it away. */
+            deploy_check?: string | null;
             /** @description Another description; `null` takes it away. */
             description?: string | null;
             /** @description Another name, of up to 255 characters. */
@@ -10778,7 +10889,7 @@ export interface components {
             result_criteria: string[];
         };
         /** @enum {string} */
-        WorkflowMode: "quick" | "spec_driven";
+        WorkflowMode: "quick" | "spec_driven" | "none";
         /** Format: uuid */
         WorkflowResultId: string;
         /** @enum {string} */
@@ -10859,6 +10970,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "origin_refused",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -11004,6 +11132,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -11208,6 +11353,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -11357,6 +11519,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -11540,6 +11719,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed` */
             422: {
                 headers: {
@@ -11672,6 +11868,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -11814,6 +12027,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -11977,6 +12207,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed` */
             422: {
                 headers: {
@@ -12109,6 +12356,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -12269,6 +12533,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -12459,6 +12740,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -12598,6 +12896,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `rate_limited` */
             429: {
                 headers: {
@@ -12669,7 +12984,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The gate. */
+            /** @description The gate, and at most 50 of its results. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12756,6 +13071,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -12945,6 +13277,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -13124,6 +13473,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -13276,6 +13642,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -13462,6 +13845,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -13614,6 +14014,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -13776,6 +14193,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -14000,6 +14434,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -14179,6 +14630,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -14255,7 +14723,7 @@ export interface operations {
                 /** @description Those of this project; of any of them, when it is repeated. */
                 project_id?: components["schemas"]["ProjectId"][];
                 /** @description Those of this kind; of any of them, when it is repeated. */
-                kind?: ("ticket" | "spec_requirements" | "spec_design" | "phase_gate" | "question" | "repository_trust")[];
+                kind?: ("ticket" | "spec_requirements" | "spec_design" | "phase_gate" | "question" | "repository_trust" | "merge_conflict")[];
                 /** @description Those in this state; in any of them, when it is repeated. */
                 state?: ("pending" | "approved" | "rejected" | "answered" | "timed_out" | "withdrawn")[];
                 /** @description Rows of the page at most; 50 where it is absent. */
@@ -14353,6 +14821,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -14515,6 +15000,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -14742,6 +15244,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -14891,6 +15410,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -15095,6 +15631,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -15272,6 +15825,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -15345,10 +15915,7 @@ export interface operations {
     keep_browser_session: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
-                "Idempotency-Key"?: string;
-            };
+            header?: never;
             path?: never;
             cookie?: never;
         };
@@ -15414,8 +15981,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `slow_request` */
-            408: {
+            /** @description `url_too_long` */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -15423,58 +15990,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "detail": "what happened, and where",
-                     *       "error": "slow_request",
-                     *       "message": "what happened, and where",
-                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "what happened, and where",
-                     *       "error": "already_done",
-                     *       "message": "what happened, and where",
-                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description `too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "what happened, and where",
-                     *       "error": "too_large",
-                     *       "message": "what happened, and where",
-                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description `validation_failed` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "what happened, and where",
-                     *       "error": "validation_failed",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -15655,6 +16171,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -15849,6 +16382,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -16057,6 +16607,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -16212,6 +16779,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -16420,6 +17004,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -16590,6 +17191,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -16807,6 +17425,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed` */
             422: {
                 headers: {
@@ -16960,6 +17595,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -17154,6 +17806,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -17386,6 +18055,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed` */
             422: {
                 headers: {
@@ -17577,6 +18263,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed` */
             422: {
                 headers: {
@@ -17716,6 +18419,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `rate_limited` */
             429: {
                 headers: {
@@ -17846,6 +18566,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "last_owner",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -18013,6 +18750,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -18169,6 +18923,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `rate_limited` */
             429: {
                 headers: {
@@ -18312,6 +19083,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -18434,6 +19222,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `rate_limited` */
             429: {
                 headers: {
@@ -18522,6 +19327,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "origin_refused",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -18656,6 +19478,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "origin_refused",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -18865,6 +19704,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -19042,6 +19898,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -19149,6 +20022,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "origin_refused",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -19333,6 +20223,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -19503,6 +20410,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -19687,6 +20611,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -19862,6 +20803,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -20018,6 +20976,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `rate_limited` */
             429: {
                 headers: {
@@ -20154,6 +21129,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -20312,6 +21304,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -20494,6 +21503,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -20643,6 +21669,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -20819,6 +21862,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -21040,6 +22100,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -21226,6 +22303,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -21452,6 +22546,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -21610,6 +22721,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -21853,6 +22981,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -22046,6 +23191,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -22205,6 +23367,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -22357,6 +23536,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -22574,6 +23770,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -22814,6 +24027,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -22992,6 +24222,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -23225,6 +24472,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -23397,6 +24661,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -23620,6 +24901,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -23797,6 +25095,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -23952,6 +25267,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -24134,6 +25466,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -24364,6 +25713,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -24546,6 +25912,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -24711,6 +26094,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -24863,6 +26263,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -25035,6 +26452,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -25184,6 +26618,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -25407,6 +26858,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -25588,6 +27056,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -25761,6 +27246,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -26000,6 +27502,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -26255,6 +27774,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -26449,6 +27985,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -26609,6 +28162,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -26822,6 +28392,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -27000,6 +28587,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -27155,6 +28759,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -27330,6 +28951,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -27529,6 +29167,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -27721,6 +29376,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -27906,6 +29578,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -28110,6 +29799,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -28266,6 +29972,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -28470,6 +30193,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -28626,6 +30366,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `rate_limited` */
             429: {
                 headers: {
@@ -28771,6 +30528,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -28903,6 +30677,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -29092,6 +30883,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -29273,6 +31081,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -29426,6 +31251,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -29655,6 +31497,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -29827,6 +31686,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -30054,6 +31930,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -30229,6 +32122,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -30425,6 +32335,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -30587,6 +32514,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -30742,6 +32686,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -30969,6 +32930,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -31151,6 +33129,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -31306,6 +33301,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -31533,6 +33545,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -31725,6 +33754,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "last_owner",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -31969,6 +34015,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -32233,6 +34296,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -32419,6 +34499,623 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_provider_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_ProviderKeyView"];
+                };
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_provider_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description What the deployment calls the provider, such as `anthropic`.
+                 * @example anthropic
+                 */
+                provider_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetProviderKey"];
+            };
+        };
+        responses: {
+            /** @description How lists show it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderKeyView"];
+                };
+            };
+            /** @description `malformed_json`, `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `unasked_provider` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "rate_limited",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready`, `encryption_not_configured` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_provider_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description What the deployment calls the provider, such as `anthropic`.
+                 * @example anthropic
+                 */
+                provider_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `conflicting_credentials` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflicting_credentials",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `on_waitlist`, `forbidden`, `insufficient_scope`, `csrf_refused`, `origin_refused` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -32640,6 +35337,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -32795,6 +35509,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -33022,6 +35753,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -33214,6 +35962,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -33465,6 +36230,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -33637,6 +36419,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -33864,6 +36663,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -34034,6 +36850,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -34261,6 +37094,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -34431,6 +37281,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -34652,6 +37519,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -34824,6 +37708,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -35047,6 +37948,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -35221,6 +38139,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -35422,6 +38357,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -35668,6 +38620,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -35842,6 +38811,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -36081,6 +39067,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -36348,6 +39351,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -36585,6 +39605,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -36676,7 +39713,8 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Words, each of which must begin a word of the text; signs between them mean nothing.
+                 * @description Words, each of which must begin a word of the text; signs between them mean nothing. A reference such as `TKT-12`
+                 *     finds what it names first, then what mentions it.
                  * @example tag
                  */
                 q: string;
@@ -36767,6 +39805,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -36994,6 +40049,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -37173,6 +40245,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -37294,6 +40383,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -37524,6 +40630,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -37714,6 +40837,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -37938,6 +41078,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -38136,6 +41293,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -38353,6 +41527,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed` */
             422: {
                 headers: {
@@ -38512,6 +41703,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -38664,6 +41872,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -38838,6 +42063,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -38993,6 +42235,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -39218,6 +42477,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -39397,6 +42673,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -39552,6 +42845,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -39726,6 +43036,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -39800,7 +43127,8 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Words, each of which must begin a word of the text; signs between them mean nothing.
+                 * @description Words, each of which must begin a word of the text; signs between them mean nothing. A reference such as `TKT-12`
+                 *     finds what it names first, then what mentions it.
                  * @example tag
                  */
                 q: string;
@@ -39885,6 +43213,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -40106,6 +43451,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -40299,6 +43661,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -40513,6 +43892,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -40751,6 +44147,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -40955,6 +44368,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -41132,6 +44562,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -41332,6 +44779,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -41581,6 +45045,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -41814,6 +45295,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -42061,6 +45559,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -42301,6 +45816,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -42498,6 +46030,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -42724,6 +46273,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -42943,6 +46509,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -43118,6 +46701,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -43337,6 +46937,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -43586,6 +47203,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -43806,6 +47440,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -44005,6 +47656,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -44231,6 +47899,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -44450,6 +48135,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -44632,6 +48334,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -44807,6 +48526,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -45037,6 +48773,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -45236,6 +48989,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -45411,6 +49181,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -45634,6 +49421,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -45874,6 +49678,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -46142,6 +49963,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -46361,6 +50199,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -46608,6 +50463,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -46881,6 +50753,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -47105,6 +50994,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -47364,6 +51270,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -47597,6 +51520,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -47840,6 +51780,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -48015,6 +51972,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -48266,6 +52240,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -48485,6 +52476,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -48739,6 +52747,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -48931,6 +52956,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -49161,6 +53203,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -49360,6 +53419,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -49540,6 +53616,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -49732,6 +53825,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -49984,6 +54094,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field`, `refused` */
             422: {
                 headers: {
@@ -50194,6 +54321,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -50435,6 +54579,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -50654,6 +54815,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -50889,6 +55067,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -51076,6 +55271,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -51293,6 +55505,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed` */
             422: {
                 headers: {
@@ -51445,6 +55674,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -51629,6 +55875,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -51878,6 +56141,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -52070,6 +56350,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -52289,6 +56586,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -52519,6 +56833,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -52711,6 +57042,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -52931,6 +57279,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -53178,6 +57543,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -53380,6 +57762,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -53555,6 +57954,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -53785,6 +58201,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -53981,6 +58414,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -54209,6 +58659,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -54401,6 +58868,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -54631,6 +59115,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -54841,6 +59342,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -55060,6 +59578,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -55290,6 +59825,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -55482,6 +60034,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -55695,6 +60264,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -55923,6 +60509,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -56114,6 +60717,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -56333,6 +60953,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -56574,6 +61211,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -56804,6 +61458,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -57017,6 +61688,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -57169,6 +61857,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -57395,6 +62100,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -57589,6 +62311,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -57838,6 +62577,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -58071,6 +62827,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -58320,6 +63093,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -58517,6 +63307,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -58743,6 +63550,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -58962,6 +63786,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -59155,6 +63996,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -59387,6 +64245,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -59602,6 +64477,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -59856,6 +64748,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -60092,6 +65001,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -60267,6 +65193,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -60499,6 +65442,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -60694,6 +65654,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -60920,6 +65897,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -61095,6 +66089,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -61325,6 +66336,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -61527,6 +66555,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -61707,6 +66752,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -61896,6 +66958,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -62071,6 +67150,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -62320,6 +67416,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -62558,6 +67671,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -62776,6 +67906,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -63014,6 +68161,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -63265,6 +68429,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -63503,6 +68684,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -63719,6 +68917,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -63962,6 +69177,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -64117,6 +69349,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -64338,6 +69587,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -64507,6 +69773,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -64689,6 +69972,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -64916,6 +70216,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
@@ -65133,6 +70450,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `validation_failed`, `unknown_field` */
             422: {
                 headers: {
@@ -65291,6 +70625,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
@@ -65413,6 +70764,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `rate_limited` */
             429: {
                 headers: {
@@ -65494,6 +70862,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "origin_refused",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -65616,6 +71001,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `url_too_long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "url_too_long",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
