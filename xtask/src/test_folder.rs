@@ -1,7 +1,8 @@
 //! A folder that all tests of a run share.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::host::temporary_folder;
@@ -11,6 +12,9 @@ pub const VARIABLE: &str = "OMOI_TEST_FOLDER";
 
 /// Where files cost no disk.
 const MEMORY: &str = "/dev/shm";
+
+/// Some tests run as an ordinary user; as in `/tmp`, nobody removes what is another's.
+const OPEN_TO_ALL: u32 = 0o1777;
 
 /// The folder of one run; dropping it removes it.
 #[derive(Debug)]
@@ -24,12 +28,16 @@ impl TestFolder {
     pub fn create() -> io::Result<Self> {
         let name = format!("omoios-tests-{}", std::process::id());
         let in_memory = Path::new(MEMORY).join(&name);
-        if fs::create_dir(&in_memory).is_ok() {
-            return Ok(Self(in_memory));
-        }
-        let on_disk = temporary_folder().join(name);
-        fs::create_dir(&on_disk)?;
-        Ok(Self(on_disk))
+        let folder = match fs::create_dir(&in_memory) {
+            Ok(()) => Self(in_memory),
+            Err(_) => {
+                let on_disk = temporary_folder().join(name);
+                fs::create_dir(&on_disk)?;
+                Self(on_disk)
+            }
+        };
+        fs::set_permissions(&folder.0, Permissions::from_mode(OPEN_TO_ALL))?;
+        Ok(folder)
     }
 
     /// Where it is.

@@ -186,7 +186,7 @@ mod tests {
     fn a_reference_finds_its_own_number_alone() {
         let is_found =
             |query: &str, text: &str| SearchQuery::parse(query).unwrap().is_found_in(text);
-        for query in ["TKT-12", "tkt-012", "TKT-12.", "12"] {
+        for query in ["TKT-12", "tkt-012", "TKT-12."] {
             assert!(is_found(query, "TKT-012 Add tags"), "{query}");
             assert!(is_found(query, "fixes tkt-12, then more"), "{query}");
         }

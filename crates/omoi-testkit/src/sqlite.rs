@@ -1,6 +1,7 @@
 //! SQLite databases for tests.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Result;
@@ -60,6 +61,8 @@ fn copy_migrated(shared: &Path, file: &Path) -> Result<()> {
         let begun = tempfile::tempdir_in(shared)?;
         let begun = begun.path().join(NAME);
         make_file(&begun)?;
+        // Tests that run as an ordinary user copy it too.
+        fs::set_permissions(&begun, Permissions::from_mode(0o644))?;
         // Two that make it at once make the same.
         fs::rename(begun, &migrated)?;
     }

@@ -58,7 +58,7 @@ fn statements(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn apply<'a>(file: &'a Path, line: usize, statement: &'a str, columns: &mut Vec<SchemaColumn<'a>>) {
-    let words: Vec<&str> = statement.split_whitespace().take(6).collect();
+    let words: Vec<&str> = statement.split_whitespace().take(8).collect();
     let bare = |word: &'a str| word.trim_end_matches([';', ',']);
     match words[..] {
         ["create", "table", table, "(", ..] => {
