@@ -23,6 +23,8 @@ const LOOPS: [&str; 7] = [
     "reaper",
     "janitor",
 ];
+/// Looks around every 300 s: that it writes nothing then is a test of its own, by a clock that is moved.
+const SELDOM: &str = "blockers";
 /// Looks of each loop at rows that nobody changes.
 const IDLE_TICKS: u64 = 3;
 /// Time between two looks at the counters.
@@ -56,8 +58,8 @@ fn looks_around(world: &World, up: &mut Running, address: &str) {
         assert!(before.contains_key(name), "no loop `{name}`: {before:?}");
     }
     let is_done = |now: &BTreeMap<String, u64>| {
-        let mut all = before.iter();
-        all.all(|(name, ticks)| now[name] >= ticks + IDLE_TICKS)
+        let mut often = before.iter().filter(|(name, _)| *name != SELDOM);
+        often.all(|(name, ticks)| now[name] >= ticks + IDLE_TICKS)
     };
     while !is_done(&ticks(world, address)) {
         assert!(!up.ends_within(LOOK), "it ended: {}", up.stderr());
