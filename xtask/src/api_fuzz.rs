@@ -30,12 +30,12 @@ pub(crate) struct ApiFuzz {
 /// newest, fields that do not go together, a path without a repository. A stream of events ends where nothing is left to tell,
 /// a socket begins with an upgrade, whoever asks a provider too often is told so before anything else, a graph is drawn as
 /// text for those who ask for `format=dot`, and workers once sent their events to a path that lists them now. An address that
-/// is too long is refused before what it says is looked at.
+/// is too long is refused before what it says is looked at, and an account locks after many wrong passwords.
 const CONFIG: &str = r#"[headers]
 Authorization = "Bearer ${OMOI_FUZZ_TOKEN}"
 
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 412, 422, 428, 429, "5xx"]
+expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 412, 422, 423, 428, 429, "5xx"]
 
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 414, 415, 422, 428, 429, "5xx"]
