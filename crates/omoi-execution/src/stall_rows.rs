@@ -1,10 +1,11 @@
 //! What says whether a ticket is stalled, and the task that looks for the cause.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use omoi_domain::approval::ApprovalState;
-use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::id::{HumanRef, ProjectId, TaskId};
 use omoi_domain::lifecycle::ticket::{
     REMEDY_PREFIX, RemedyFacts, STALL_TIME, StallFacts, StallNews, StallTask, is_stall_over,
     judge_stall, plan_remedy,
@@ -14,7 +15,7 @@ use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::ticket::TicketBlockReason;
 use omoi_domain::time::Timestamp;
-use omoi_store::projects::{NumberCounter, take_numbers};
+use omoi_store::projects::{NumberCounter, Project, take_numbers};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tx, approvals, attempts, checks, projects, slots, specs};
@@ -22,6 +23,37 @@ use omoi_store::{Json, StoreError, Tx, approvals, attempts, checks, projects, sl
 use crate::discovery::ProofMaterial;
 use crate::integration::task_branch;
 use crate::tasks::apply_to_task;
+
+/// What the tickets of an organisation have in common, as far as it says whether they are stalled: read once for all that
+/// one transaction looks at.
+pub(crate) struct LiveWork {
+    /// The tasks that an attempt works on.
+    worked_on: BTreeSet<TaskId>,
+    is_queue_moving: bool,
+    /// The projects of the tickets that were looked at so far.
+    projects: BTreeMap<ProjectId, Project>,
+}
+
+impl LiveWork {
+    /// Reads what is at work now.
+    pub(crate) async fn read_attempts(tx: &mut Tx) -> Result<Self, StoreError> {
+        let live = attempts::all_live(tx).await?;
+        let slots = slots::in_use(tx).await?;
+        Ok(Self {
+            is_queue_moving: !live.is_empty() || slots.in_deployment > 0,
+            worked_on: live.iter().filter_map(|at| at.subject.task_id()).collect(),
+            projects: BTreeMap::new(),
+        })
+    }
+
+    /// The project `id`, read where no ticket before was of it.
+    async fn project_of(&mut self, tx: &mut Tx, id: ProjectId) -> Result<&Project, StoreError> {
+        match self.projects.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => Ok(unknown.insert(projects::get(tx, id).await?)),
+        }
+    }
+}
 
 /// The rows that say whether a ticket is stalled.
 pub(crate) struct StallRows {
@@ -41,8 +73,12 @@ pub(crate) struct StallRows {
 }
 
 impl StallRows {
-    /// Reads what is known of `ticket` now.
-    pub(crate) async fn read_rows(tx: &mut Tx, ticket: &Ticket) -> Result<Self, StoreError> {
+    /// Reads what is known of `ticket` now, in the transaction that read `live`.
+    pub(crate) async fn read_rows(
+        tx: &mut Tx,
+        live: &mut LiveWork,
+        ticket: &Ticket,
+    ) -> Result<Self, StoreError> {
         let spec = match ticket.spec_id {
             Some(spec) => Some(specs::get(tx, spec).await?.status),
             None => None,
@@ -51,22 +87,18 @@ impl StallRows {
         let changed_at = all.iter().map(|task| task.updated_at).max();
         let is_remedy = |task: &Task| Some(task.id) == ticket.remedy_task_id;
         let remedy = all.iter().position(is_remedy).map(|at| all.remove(at));
-        let live = attempts::all_live(tx).await?;
-        let worked_on: BTreeSet<TaskId> =
-            live.iter().filter_map(|at| at.subject.task_id()).collect();
-        let slots = slots::in_use(tx).await?;
         let asked = approvals::newest_of_ticket(tx, ticket.id).await?;
-        let project = projects::get(tx, ticket.project_id).await?;
+        let project = live.project_of(tx, ticket.project_id).await?;
         let runs_by_itself = project.autonomous || all.iter().any(|task| task.force_execute);
+        let is_paused = project.status != ProjectStatus::Active || !runs_by_itself;
+        let is_worked_on = |task: &Task| live.worked_on.contains(&task.id);
         Ok(Self {
             stall_tasks: stall_tasks(tx, ticket, &all, spec).await?,
-            is_remedy_live: remedy
-                .as_ref()
-                .is_some_and(|task| worked_on.contains(&task.id)),
-            has_live_attempt: all.iter().any(|task| worked_on.contains(&task.id)),
+            is_remedy_live: remedy.as_ref().is_some_and(is_worked_on),
+            has_live_attempt: all.iter().any(is_worked_on),
             is_asked_about: asked.is_some_and(|asked| asked.state == ApprovalState::Pending),
-            is_paused: project.status != ProjectStatus::Active || !runs_by_itself,
-            is_queue_moving: !live.is_empty() || slots.in_deployment > 0,
+            is_paused,
+            is_queue_moving: live.is_queue_moving,
             changed_at: changed_at.map_or(ticket.updated_at, |at| at.max(ticket.updated_at)),
             tasks: all,
             remedy,

@@ -13,7 +13,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{StoreError, Tenant, Tx};
 
-use crate::stall_rows::StallRows;
+use crate::stall_rows::{LiveWork, StallRows};
 use crate::tasks::cancel;
 
 /// Which tickets are looked at.
@@ -61,8 +61,9 @@ pub async fn detect_blocking(
     let looked = tenant.read(async |tx| {
         let before = tx.now() - STALL_TIME;
         let (mut found, mut stalled, mut over) = (0, Vec::new(), Vec::new());
+        let mut live = LiveWork::read_attempts(tx).await?;
         for ticket in tickets::list_stalled(tx).await? {
-            let rows = StallRows::read_rows(tx, &ticket).await?;
+            let rows = StallRows::read_rows(tx, &mut live, &ticket).await?;
             let is_over = ticket
                 .stalled_at
                 .is_some_and(|at| rows.is_over(&ticket, at));
@@ -75,7 +76,7 @@ pub async fn detect_blocking(
                 continue;
             }
             found += 1;
-            let rows = StallRows::read_rows(tx, &ticket).await?;
+            let rows = StallRows::read_rows(tx, &mut live, &ticket).await?;
             if rows
                 .find_stall(&ticket, tx.now(), search.watched_for)
                 .is_some()
@@ -116,7 +117,8 @@ async fn block_stalled(
 ) -> Result<Option<StalledTicket>, StoreError> {
     let block = async |tx: &mut Tx| {
         let mut ticket = held_with_tasks(tx, id).await?;
-        let rows = StallRows::read_rows(tx, &ticket).await?;
+        let mut live = LiveWork::read_attempts(tx).await?;
+        let rows = StallRows::read_rows(tx, &mut live, &ticket).await?;
         let Some(reason) = rows.find_stall(&ticket, tx.now(), watched_for) else {
             return Ok(None);
         };
@@ -153,7 +155,8 @@ async fn release_stalled(tenant: &Tenant, id: TicketId) -> Result<Option<Ticket>
         let Some(since) = ticket.stalled_at else {
             return Ok(None);
         };
-        let rows = StallRows::read_rows(tx, &ticket).await?;
+        let mut live = LiveWork::read_attempts(tx).await?;
+        let rows = StallRows::read_rows(tx, &mut live, &ticket).await?;
         if !rows.is_over(&ticket, since) {
             return Ok(None);
         }

@@ -20,6 +20,8 @@ use omoi_store::{Json, events};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 
+use crate::statements::Statements;
+
 omoi_testkit::on_both_databases!(
     a_ticket_is_held_up_while_nothing_goes_on,
     of_many_looks_one_holds_a_ticket_up,
@@ -229,6 +231,33 @@ async fn what_moves_or_is_for_people_is_left_alone(database: TestDatabase) {
         assert_eq!(held.is_blocked, is_blocked, "{held:?}");
         assert_eq!((held.stalled_at, held.remedy_task_id), (None, None));
     }
+}
+
+#[tokio::test]
+async fn what_tickets_share_is_read_once_for_a_look() {
+    let heard = Statements::listen();
+    let mut it = TestDeployment::new().await;
+    for number in 2..=4 {
+        it.add_task(number, &[]).await;
+        it.next_spec(number).await;
+    }
+    it.advance_clock(31 * 60);
+    let search = StallSearch {
+        projects: Vec::new(),
+        watched_for: Duration::ZERO,
+    };
+    heard.take();
+    let found = detect_blocking(&it.deployment.store, &search).await;
+    let found = found.unwrap();
+    assert_eq!((found.n_examined, found.blocked.len()), (4, 0));
+    let heard = heard.take();
+    let n_read = |words: &str| heard.iter().filter(|one| one.sql.contains(words)).count();
+    let shared = [
+        "from attempts where",
+        "from projects where org_id = $1 and id = $2",
+        ", deployment d where",
+    ];
+    assert_eq!(shared.map(n_read), [1, 1, 1], "{heard:#?}");
 }
 
 #[tokio::test]
