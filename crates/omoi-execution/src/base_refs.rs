@@ -14,7 +14,7 @@ use omoi_git::process::GitError;
 use omoi_git::refname::RefName;
 use omoi_runtime::BoxError;
 use omoi_store::specs::{self, SpecBase};
-use omoi_store::{StoreError, Tenant, projects};
+use omoi_store::{Tenant, projects};
 
 use crate::integration::BASE_REFS;
 use crate::repository_folders::RepositoryFolders;
@@ -23,7 +23,8 @@ use crate::repository_folders::RepositoryFolders;
 const KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// Removes the refs of base commits, in the mirrors of one organisation, that no spec needs any more; how many. The newest one of
-/// each mirror stays: what is fetched or sent next is told apart from it.
+/// each mirror stays: what is fetched or sent next is told apart from it. Mirrors in which a spec is just being begun are left
+/// for the next time.
 ///
 /// # Errors
 /// When the database, the disk or git refuses.
@@ -50,6 +51,11 @@ async fn clear_mirror(
     project: ProjectId,
     now: Timestamp,
 ) -> Result<usize, BoxError> {
+    // Who begins a spec keeps the refs until its row is there, so the rows read below name every base.
+    let Some(removal) = mirror.begin_ref_removal()? else {
+        debug!(%project, "A spec is being begun: no ref of a base commit is removed now");
+        return Ok(0);
+    };
     let mut held = Vec::new();
     for (name, commit) in mirror.list_refs(&RefName::parse(BASE_REFS)?).await? {
         held.push((mirror.ref_written_at(&name)?, name, commit));
@@ -61,45 +67,37 @@ async fn clear_mirror(
     if held.is_empty() {
         return Ok(0);
     }
-    let bases = spec_bases(tenant, project).await?;
-    let mut removed = Vec::new();
+    let bases = tenant.read(async |tx| specs::bases_of_project(tx, project).await);
+    let bases = bases.await?;
+    let mut n_removed = 0;
     for (_, name, commit) in held {
         if is_needed(mirror, &commit, &bases).await? {
             continue;
+        }
+        if n_removed == 0 {
+            mirror.note_removed_refs(&removal, now)?;
         }
         mirror
             .delete_ref(&name, &commit, CrashPoint::RefMoved)
             .await?;
         debug!(%project, %commit, "Removed the ref of a base commit that no spec needs");
-        removed.push((name, commit));
+        n_removed += 1;
     }
-    // A spec may have begun at one of them meanwhile.
-    let bases = spec_bases(tenant, project).await?;
-    for (name, commit) in &removed {
-        if is_needed(mirror, commit, &bases).await? {
-            mirror.hold_commit(name, commit).await?;
-        }
-    }
-    Ok(removed.len())
-}
-
-async fn spec_bases(tenant: &Tenant, project: ProjectId) -> Result<Vec<SpecBase>, StoreError> {
-    tenant
-        .read(async |tx| specs::bases_of_project(tx, project).await)
-        .await
+    Ok(n_removed)
 }
 
 /// Whether a spec begins at `commit` that may still go on, or is shown by commits that nothing else holds: one that is delivered
-/// has its branch.
+/// has its branch. Where the newest spec begins, the next ticket of a repository that lies elsewhere does.
 async fn is_needed(
     mirror: &Mirror,
     commit: &ObjectId,
     bases: &[SpecBase],
 ) -> Result<bool, GitError> {
-    for base in bases {
-        if base.base_sha != commit.as_str() {
-            continue;
-        }
+    let begins_here = |base: &&SpecBase| base.base_sha == commit.as_str();
+    if bases.first().is_some_and(|newest| begins_here(&newest)) {
+        return Ok(true);
+    }
+    for base in bases.iter().filter(begins_here) {
         match base.status {
             SpecStatus::Cancelled => {}
             SpecStatus::Delivered => {

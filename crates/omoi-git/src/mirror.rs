@@ -6,8 +6,11 @@ mod markers;
 mod merge;
 mod new_commits;
 mod read;
+mod ref_removal;
 mod refs;
+mod taken_sides;
 mod tree_diff;
+mod upkeep;
 mod write;
 
 use std::ffi::OsString;
@@ -28,7 +31,9 @@ pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, conflict_score};
 pub use new_commits::{CommitObject, PatchText};
 pub(crate) use read::LIST_BYTES_MAX;
 pub use read::{ChangeKind, EntryKind, FileEntry, LogEntry, PathChange};
+pub use ref_removal::{KeptRefs, RefRemoval};
 pub use refs::UpdateRefError;
+pub use taken_sides::MergedCommits;
 pub use tree_diff::FileDiff;
 pub use write::{CommitMeta, FileChange, Identity};
 

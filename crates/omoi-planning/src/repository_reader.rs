@@ -12,7 +12,7 @@ use omoi_execution::copied_files::CopiedFiles;
 use omoi_execution::integration::base_ref;
 use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::{DeploymentParts, FromParts};
-use omoi_git::mirror::{FetchRef, Mirror};
+use omoi_git::mirror::{FetchRef, KeptRefs, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
 use omoi_git::toolchain::HostEnvironment;
@@ -118,6 +118,8 @@ pub(crate) struct OpenedRepository {
     pub(crate) mirror: Mirror,
     /// What its own file says at HEAD.
     pub(crate) settings: RepositorySettings,
+    /// Keeps the commit in the mirror until a row says that a spec begins there.
+    _kept_refs: KeptRefs,
 }
 
 impl RepositoryReader<'_> {
@@ -134,13 +136,14 @@ impl RepositoryReader<'_> {
     ) -> Result<OpenedRepository, CreateError> {
         let project = ensure_project(tenant, &info).await?;
         let mirror = self.access.folders.project_mirror(project.id).await?;
+        let kept_refs = mirror.keep_refs().await?;
         let fetch = FetchRef {
             commit: info.head.clone(),
             target: base_ref(&info.head)?,
         };
         mirror.fetch_from(&info, &[fetch]).await?;
-        self.open_in(mirror, project, RepositorySource::Path(info))
-            .await
+        let source = RepositorySource::Path(info);
+        self.open_in(mirror, kept_refs, project, source).await
     }
 
     /// The commit that a person sent of the repository of a project, with what its own file says there.
@@ -154,6 +157,7 @@ impl RepositoryReader<'_> {
         head: UploadedHead,
     ) -> Result<OpenedRepository, CreateError> {
         let (project, mirror) = self.access.uploaded_mirror(tenant, project).await?;
+        let kept_refs = mirror.keep_refs().await?;
         if !mirror.has_commit(&head.commit).await? {
             return Err(CreateError::NotUploaded {
                 commit: head.commit,
@@ -162,13 +166,14 @@ impl RepositoryReader<'_> {
         mirror
             .hold_commit(&base_ref(&head.commit)?, &head.commit)
             .await?;
-        self.open_in(mirror, project, RepositorySource::Uploaded(head))
-            .await
+        let source = RepositorySource::Uploaded(head);
+        self.open_in(mirror, kept_refs, project, source).await
     }
 
     async fn open_in(
         &self,
         mirror: Mirror,
+        kept_refs: KeptRefs,
         project: Project,
         source: RepositorySource,
     ) -> Result<OpenedRepository, CreateError> {
@@ -182,6 +187,7 @@ impl RepositoryReader<'_> {
             project,
             mirror,
             settings,
+            _kept_refs: kept_refs,
         })
     }
 

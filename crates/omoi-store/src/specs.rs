@@ -317,7 +317,7 @@ pub struct SpecBase {
     pub integration_branch: String,
 }
 
-/// Where every spec of a project begins.
+/// Where every spec of a project begins, the newest first.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -325,7 +325,8 @@ pub async fn bases_of_project(
     tx: &mut Tx,
     project: ProjectId,
 ) -> Result<Vec<SpecBase>, StoreError> {
-    let sql = "select base_sha, status, integration_branch from specs where org_id = $1 and project_id = $2";
+    let sql = "select base_sha, status, integration_branch from specs where org_id = $1 and project_id = $2
+         order by created_at desc, id desc";
     let rows = tx.rows(sql, args![project]).await?;
     let bases = rows.iter().map(|row| {
         Ok(SpecBase {

@@ -7,7 +7,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::integration::base_ref;
 use omoi_execution::janitor::Janitor;
-use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
@@ -17,7 +16,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_testkit::deployment::TestDeployment;
 
 /// Holds `commit` as whoever brought it did, so many hours ago.
-async fn hold(it: &TestDeployment, mirror: &Mirror, commit: &ObjectId, hours: u64) {
+pub(crate) async fn hold(it: &TestDeployment, mirror: &Mirror, commit: &ObjectId, hours: u64) {
     let name = base_ref(commit).unwrap();
     mirror.hold_commit(&name, commit).await.unwrap();
     let now = u64::try_from(it.clock.now().as_micros()).unwrap();
@@ -36,11 +35,73 @@ async fn add_spec(it: &TestDeployment, number: i64, base: &ObjectId, status: Spe
             status,
             base_sha: base.as_str().to_owned(),
             integration_branch: format!("feature/{number}"),
+            created_at: tx.now() + Duration::from_secs(number.unsigned_abs()),
             ..it.spec.clone()
         };
         specs::insert(tx, &spec).await
     });
     added.await.unwrap();
+}
+
+/// The janitor of a test.
+pub(crate) struct Cleaner {
+    janitor: Janitor,
+    entities: Entities,
+}
+
+impl Cleaner {
+    pub(crate) fn new(it: &TestDeployment) -> Self {
+        let store = it.deployment.store.store().clone();
+        let janitor = Janitor::new(store).with_mirrors(it.build_part());
+        let entities = Entities::new(janitor.name(), it.deployment.rng.fork());
+        Self { janitor, entities }
+    }
+
+    /// Cleans up; gives the commits that are held then.
+    pub(crate) async fn pass(&mut self, it: &TestDeployment) -> BTreeSet<ObjectId> {
+        let now = it.clock.now();
+        self.janitor.tick(now, &mut self.entities).await.unwrap();
+        held_commits(&it.project_mirror().await).await
+    }
+}
+
+async fn held_commits(mirror: &Mirror) -> BTreeSet<ObjectId> {
+    let prefix = RefName::parse("refs/omoios/base").unwrap();
+    let held = mirror.list_refs(&prefix).await.unwrap();
+    held.into_iter().map(|(_, commit)| commit).collect()
+}
+
+fn set_of<const N: usize>(commits: [&ObjectId; N]) -> BTreeSet<ObjectId> {
+    commits.into_iter().cloned().collect()
+}
+
+#[tokio::test]
+async fn a_base_is_held_while_a_spec_is_being_begun_there() {
+    let it = TestDeployment::new().await;
+    let mirror = it.project_mirror().await;
+    let begun = it.commit_on(&it.base, "a", Some("new\n")).await;
+    let unused = it.commit_on(&it.base, "b", Some("new\n")).await;
+    let newest = it.commit_on(&it.base, "c", Some("new\n")).await;
+    for (commit, hours) in [(&begun, 48), (&unused, 48), (&newest, 1)] {
+        hold(&it, &mirror, commit, hours).await;
+    }
+    let mut cleaner = Cleaner::new(&it);
+    // Its commit is looked at, its row is not there yet.
+    let kept = mirror.keep_refs().await.unwrap();
+    let all = set_of([&begun, &unused, &newest]);
+    assert_eq!(cleaner.pass(&it).await, all);
+    add_spec(&it, 10, &begun, SpecStatus::Executing).await;
+    drop(kept);
+    it.advance_clock(6 * 3_600);
+    assert_eq!(cleaner.pass(&it).await, set_of([&begun, &newest]));
+
+    // Whoever comes while refs are removed waits for the end of it.
+    let removal = mirror.begin_ref_removal().unwrap().unwrap();
+    assert!(mirror.begin_ref_removal().unwrap().is_none());
+    let soon = tokio::time::timeout(Duration::from_millis(20), mirror.keep_refs());
+    assert!(soon.await.is_err());
+    drop(removal);
+    mirror.keep_refs().await.unwrap();
 }
 
 #[tokio::test]
@@ -67,26 +128,16 @@ async fn a_base_is_held_while_a_spec_may_need_it() {
     let branch = RefName::from_branch("feature/11").unwrap();
     let head = it.commit_on(delivered, "done", Some("done\n")).await;
     mirror.hold_commit(&branch, &head).await.unwrap();
-    let store = it.deployment.store.store().clone();
-    let folders: RepositoryFolders = it.build_part();
-    let mut janitor = Janitor::new(store).with_mirrors(folders);
-    let mut entities = Entities::new(janitor.name(), it.deployment.rng.fork());
-    let held = async || {
-        let prefix = RefName::parse("refs/omoios/base").unwrap();
-        let held = mirror.list_refs(&prefix).await.unwrap();
-        held.into_iter()
-            .map(|(_, commit)| commit)
-            .collect::<BTreeSet<_>>()
-    };
-    assert_eq!(held().await.len(), 8);
+    assert_eq!(held_commits(&mirror).await.len(), 8);
+    let mut cleaner = Cleaner::new(&it);
     for _ in 0..2 {
-        janitor.tick(it.clock.now(), &mut entities).await.unwrap();
-        let kept = [&it.base, lost, failed, fresh, newest];
-        assert_eq!(held().await, kept.into_iter().cloned().collect());
+        let kept = set_of([&it.base, lost, failed, fresh, newest]);
+        assert_eq!(cleaner.pass(&it).await, kept);
     }
-    // A day later nobody began at the fresh one.
+    // A day later nobody began at the fresh one. The next ticket may begin where the newest spec does.
+    add_spec(&it, 14, unused, SpecStatus::Cancelled).await;
+    hold(&it, &mirror, unused, 48).await;
     it.advance_clock(24 * 3_600);
-    janitor.tick(it.clock.now(), &mut entities).await.unwrap();
-    let kept = [&it.base, lost, failed, newest];
-    assert_eq!(held().await, kept.into_iter().cloned().collect());
+    let kept = set_of([&it.base, lost, failed, unused, newest]);
+    assert_eq!(cleaner.pass(&it).await, kept);
 }
