@@ -1,17 +1,71 @@
-//! Two planners on one spec.
+//! Several planners on one spec, and on one ticket.
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::spec::{PhaseState, SpecKind, SpecStatus};
+use omoi_domain::ticket::WorkflowMode;
 use omoi_execution::FromParts as _;
 use omoi_planning::planner::Planner;
 use omoi_runtime::clock::Clock as _;
-use omoi_store::{attempts, phases, specs};
+use omoi_store::tickets::{self, Ticket};
+use omoi_store::{Json, attempts, phases, projects, specs, tasks};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::repo::TestRepo;
 
-omoi_testkit::on_both_databases!(one_of_four_proceeds);
+use crate::create::own_config;
+
+omoi_testkit::on_both_databases!(one_of_four_proceeds, one_of_four_begins_a_ticket);
+
+fn four_planners(it: &TestDeployment) -> Vec<Planner> {
+    let planners = (0..4).map(|_| Planner::from_parts(&it.deployment));
+    planners.collect()
+}
+
+/// Has all of them tick at once. The losers may say that somebody else was first, and nothing else.
+async fn tick_together(it: &TestDeployment, planners: &mut [Planner]) {
+    let now = it.clock.now();
+    let ticks = planners
+        .iter_mut()
+        .map(|planner| omoi_testkit::deployment::tick_with_failures(planner, now));
+    for (_, failures) in futures::future::join_all(ticks).await {
+        for failure in failures {
+            let first = failure.error.contains("was changed by someone else")
+                || failure.error.contains("already exists")
+                || failure.error.contains("busy");
+            assert!(first, "{failure:?}");
+        }
+    }
+}
+
+async fn one_of_four_begins_a_ticket(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |parts| parts.config = own_config()).await;
+    let repo = TestRepo::with_files(&[("a.py", "x = 1\n")]);
+    let path = repo.path().canonicalize().unwrap();
+    let written = it.commit(async |tx| {
+        let project = projects::ensure(tx, "shop", &path.to_string_lossy()).await?;
+        let ticket = Ticket {
+            title: "Export todos".to_owned(),
+            workflow_mode: Some(WorkflowMode::Quick),
+            check_commands: Json(vec!["test -e export.py".to_owned()]),
+            ..Ticket::in_backlog(tx, project.id, 1)
+        };
+        tickets::insert(tx, &ticket).await?;
+        Ok(ticket)
+    });
+    let ticket = written.await.unwrap();
+    tick_together(&it, &mut four_planners(&it)).await;
+    let mut tx = it.read_tx().await;
+    let begun = tickets::get(&mut tx, ticket.id).await.unwrap();
+    assert_eq!(begun.blocked_detail, None);
+    let written = specs::bases_of_project(&mut tx, ticket.project_id).await;
+    assert_eq!(written.unwrap().len(), 1, "exactly one begins it");
+    let spec = specs::get(&mut tx, begun.spec_id.unwrap()).await.unwrap();
+    assert_eq!((spec.kind, spec.number), (SpecKind::Direct, 1));
+    let tasks = tasks::of_ticket(&mut tx, ticket.id).await.unwrap();
+    assert_eq!(tasks.len(), 1);
+}
 
 async fn one_of_four_proceeds(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
@@ -24,22 +78,8 @@ async fn one_of_four_proceeds(database: TestDatabase) {
     })
     .await
     .unwrap();
-    let mut planners: Vec<_> = (0..4)
-        .map(|_| Planner::from_parts(&it.deployment))
-        .collect();
-    let now = it.clock.now();
-    let ticks = planners
-        .iter_mut()
-        .map(|planner| omoi_testkit::deployment::tick_with_failures(planner, now));
-    // The losers may say that somebody else was first, and nothing else.
-    for (_, failures) in futures::future::join_all(ticks).await {
-        for failure in failures {
-            let first = failure.error.contains("was changed by someone else")
-                || failure.error.contains("already exists")
-                || failure.error.contains("busy");
-            assert!(first, "{failure:?}");
-        }
-    }
+    let mut planners = four_planners(&it);
+    tick_together(&it, &mut planners).await;
     let mut tx = it.read_tx().await;
     let subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,
