@@ -109,6 +109,7 @@ impl Merger {
                 spec: &spec,
                 attempt,
                 task: &task,
+                sides: None,
             };
             land::take_merge_turn(turn, merge).await
         });

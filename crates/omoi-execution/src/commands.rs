@@ -51,6 +51,7 @@ pub use create_ticket::{NewTicket, create_ticket, find_duplicates};
 pub use decide_approval::{
     PersonSaid, answer_approval, decide_output, decide_ticket, expire_approval,
 };
+pub use decide_conflict::take_conflict_sides;
 pub(crate) use detect_blocking::has_tickets_at_work;
 pub use detect_blocking::{StallSearch, StalledTicket, StalledTickets, detect_blocking};
 pub use edit_task::{TaskPatch, edit_task};

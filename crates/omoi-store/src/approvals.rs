@@ -236,6 +236,22 @@ pub async fn ask_about_conflict(
     put_question(tx, approval, Some(task.spec_id)).await
 }
 
+/// What a person decided last about the conflict of a merge.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn last_decided_of_merge(
+    tx: &mut Tx,
+    merge: MergeId,
+) -> Result<Option<Approval>, StoreError> {
+    tx.find(
+        "merge_id = $2 and state in ('approved', 'rejected', 'answered')
+         order by created_at desc, id desc limit 1",
+        args![merge],
+    )
+    .await
+}
+
 /// Withdraws what people are asked about the conflict of a merge, which has moved on.
 ///
 /// # Errors

@@ -1,8 +1,9 @@
 //! What a merge would make of the branch, found out without moving anything.
 
 use omoi_domain::id::HumanRef;
+use omoi_domain::lifecycle::merge::TakenSides;
 use omoi_domain::merge::{ConflictSide, MergeState};
-use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, conflict_score};
+use omoi_git::mirror::{CommitMeta, Identity, MergeTree, MergedCommits, Mirror, conflict_score};
 use omoi_git::object::ObjectId;
 use omoi_git::trailers::Trailer;
 use omoi_runtime::BoxError;
@@ -49,20 +50,26 @@ pub(super) async fn make_candidate(
     let merged = mirror.merge_tree(head, &incoming).await?;
     let task_ref = HumanRef::task(turn.task.number).to_string();
     let mut message = format!("Merge {task_ref} {}", turn.task.title);
-    let tree = match merge.taken_side {
-        _ if merged.conflicts.is_empty() => merged.tree,
-        Some(side) => {
-            let (taken, other) = match side {
-                ConflictSide::Ours => (head, &incoming),
-                ConflictSide::Theirs => (&incoming, head),
-            };
-            message.push_str(&format!(
-                "\n\nA person took {side} where files conflicted: {}.",
-                conflicted_paths(&merged).join(", ")
-            ));
-            mirror.take_side(&merged, taken, other).await?
-        }
-        None => return Ok(MergeCandidate::Conflict(conflicted_paths(&merged))),
+    let tree = if merged.conflicts.is_empty() {
+        merged.tree
+    } else {
+        let paths = conflicted_paths(&merged);
+        let commits = MergedCommits {
+            ours: head,
+            theirs: &incoming,
+        };
+        // What conflicts by now may be more than what the person was asked about.
+        let tree = match turn.sides.and_then(|sides| sides_of(sides, &paths)) {
+            Some(taken) => {
+                message.push_str(&sides_text(&paths, &taken));
+                mirror.take_sides(&merged, commits, &taken).await?
+            }
+            None => None,
+        };
+        let Some(tree) = tree else {
+            return Ok(MergeCandidate::Conflict(paths));
+        };
+        tree
     };
     let meta = CommitMeta {
         message,
@@ -82,6 +89,25 @@ pub(super) async fn make_candidate(
 fn conflicted_paths(merged: &MergeTree) -> Vec<String> {
     let paths = merged.conflicts.iter().map(|c| c.path.to_string());
     paths.collect()
+}
+
+/// The side of each of `paths`; none where one has no side.
+fn sides_of(sides: &TakenSides, paths: &[String]) -> Option<Vec<ConflictSide>> {
+    paths.iter().map(|path| sides.side_of(path)).collect()
+}
+
+/// What the message of a merge says of the sides that were taken.
+fn sides_text(paths: &[String], taken: &[ConflictSide]) -> String {
+    let sides = ConflictSide::ALL.iter().filter_map(|side| {
+        let of_side = paths.iter().zip(taken).filter(|(_, taken)| *taken == side);
+        let paths: Vec<&str> = of_side.map(|(path, _)| path.as_str()).collect();
+        (!paths.is_empty()).then(|| format!("{side} in {}", paths.join(", ")))
+    });
+    let sides: Vec<String> = sides.collect();
+    format!(
+        "\n\nA person took sides where files conflicted: {}.",
+        sides.join("; ")
+    )
 }
 
 /// How many paths each queued branch would conflict in with the target as it is.

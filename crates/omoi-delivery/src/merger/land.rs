@@ -6,9 +6,9 @@ use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, MergeId};
 use omoi_domain::lifecycle::merge::{
-    ConflictedWork, MergeAction, MergedTree, ResolvedWork, TreeVerdict, check_merge,
-    close_after_landing, judge_merged_tree, land_merge, land_resolved, restart_merge,
-    turn_conflict_into_task,
+    ConflictAnswer, ConflictedWork, MergeAction, MergedTree, ResolvedWork, TakenSides, TreeVerdict,
+    check_merge, close_after_landing, conflict_answer, judge_merged_tree, land_merge,
+    land_resolved, restart_merge, turn_conflict_into_task,
 };
 use omoi_domain::task::UnmetCode;
 use omoi_execution::integration::{branch_ref, ensure_for};
@@ -22,7 +22,7 @@ use omoi_store::checks::Check;
 use omoi_store::merges::Merge;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError};
+use omoi_store::{Json, StoreError, Tenant, approvals};
 
 use super::candidate::{MergeCandidate, TargetHead, forecast_scores, make_candidate};
 use super::tries;
@@ -41,6 +41,8 @@ pub(super) struct MergeTurn<'a> {
     pub(super) attempt: AttemptId,
     /// The task whose commits it lands, as the turn began.
     pub(super) task: &'a Task,
+    /// The sides that a person takes where files conflict.
+    pub(super) sides: Option<&'a TakenSides>,
 }
 
 /// Lands the entry, refuses it, or hands its conflict to a task.
@@ -56,6 +58,11 @@ pub(super) async fn take_merge_turn(turn: MergeTurn<'_>, mut merge: Merge) -> Re
         mirror: &mirror,
         head: &head,
     };
+    let sides = read_sides(&turn.prover.store, &merge).await?;
+    let turn = MergeTurn {
+        sides: sides.as_ref(),
+        ..turn
+    };
     // Written with the next move.
     merge.forecast = Json(forecast_scores(turn, target).await?);
     debug!(merge.id = %merge.id, %head, forecast = ?merge.forecast.0, "Forecast the conflicts of the queue");
@@ -68,6 +75,21 @@ pub(super) async fn take_merge_turn(turn: MergeTurn<'_>, mut merge: Merge) -> Re
         MergeCandidate::FastForward(commit) => turn.advance(merge, target, &commit).await,
         MergeCandidate::Merged(commit) => turn.check(merge, target, &commit).await,
     }
+}
+
+/// The sides that a person takes: one for all files is kept with the merge, a choice per file is in what the person said.
+async fn read_sides(store: &Tenant, merge: &Merge) -> Result<Option<TakenSides>, StoreError> {
+    if let Some(side) = merge.taken_side {
+        return Ok(Some(TakenSides::same_for_all(side)));
+    }
+    let decided = store.read(async |tx| approvals::last_decided_of_merge(tx, merge.id).await);
+    let answer = decided
+        .await?
+        .and_then(|asked| conflict_answer(asked.state, asked.comment.as_deref()));
+    Ok(match answer {
+        Some(ConflictAnswer::TakeSides(sides)) => Some(sides),
+        Some(ConflictAnswer::Retry { .. } | ConflictAnswer::GiveUp { .. }) | None => None,
+    })
 }
 
 impl MergeTurn<'_> {
@@ -89,7 +111,7 @@ impl MergeTurn<'_> {
             attempt: self.attempt,
             stage: CheckStage::Merge,
             commit,
-            checks: self.checks_at(&merge, commit).await?,
+            checks: self.checks_at(commit).await?,
             task: Some(self.task.id),
         };
         let receipts = receipts::run_checks(&self.prover.runner, run).await?;
@@ -118,14 +140,10 @@ impl MergeTurn<'_> {
         Ok(self.end(merge, end).await?)
     }
 
-    /// What must pass on the merged tree; where a person took one side of a conflict, the checks of both.
-    async fn checks_at(
-        self,
-        merge: &Merge,
-        commit: &ObjectId,
-    ) -> Result<Vec<Check>, receipts::ReceiptError> {
+    /// What must pass on the merged tree; where a person took sides in a conflict, the checks of both.
+    async fn checks_at(self, commit: &ObjectId) -> Result<Vec<Check>, receipts::ReceiptError> {
         let runner = &self.prover.runner;
-        match merge.taken_side {
+        match self.sides {
             Some(_) => receipts::of_both_sides(runner, self.task, commit).await,
             None => receipts::of_task(runner, self.task, commit).await,
         }

@@ -6,18 +6,19 @@ use omoi_domain::actor::Actor;
 use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
 use omoi_domain::id::UserId;
 use omoi_domain::lifecycle::approval::ApprovalRefusal;
+use omoi_domain::lifecycle::merge::SidesFault;
 use omoi_domain::merge::{ConflictSide, IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::FromParts as _;
 use omoi_execution::commands::{self, TicketCommandError};
-use omoi_git::object::RepoPath;
+use omoi_git::object::{ObjectId, RepoPath};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::approvals::{self, Approval};
 use omoi_store::checks::{self, Check};
 use omoi_store::merges::{self, Merge};
-use omoi_store::specs;
 use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, specs};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, tick_once};
 
@@ -90,11 +91,16 @@ async fn lose(it: &TestDeployment, resolution: &Task) {
 impl LostConflict {
     /// Two tasks that write another text to `f`; the second one also writes `g`.
     async fn new(it: &TestDeployment) -> Self {
-        let mut merger = Merger::from_parts(&it.deployment);
-        let sides = [it.add_task(1, &[]).await, it.add_task(2, &[]).await];
         let first = it.commit_on(&it.base, "f", Some("1\n")).await;
         let second = it.commit_on(&it.base, "f", Some("2\n")).await;
         let second = it.commit_on(&second, "g", Some("2\n")).await;
+        Self::of_commits(it, &first, &second).await
+    }
+
+    /// Two tasks whose commits conflict.
+    async fn of_commits(it: &TestDeployment, first: &ObjectId, second: &ObjectId) -> Self {
+        let mut merger = Merger::from_parts(&it.deployment);
+        let sides = [it.add_task(1, &[]).await, it.add_task(2, &[]).await];
         enqueue(it, sides[0].id, MergeState::Pending, first.as_str()).await;
         pass(it, &mut merger).await;
         let (_, merge) = enqueue(it, sides[1].id, MergeState::Pending, second.as_str()).await;
@@ -200,15 +206,7 @@ async fn one_side_is_taken_where_the_checks_of_both_hold() {
     ] {
         let (it, _state) = with_sandbox().await;
         let mut lost = LostConflict::new(&it).await;
-        it.commit(async |tx| {
-            let check = Check {
-                command: command.to_owned(),
-                ..task_check(tx, &lost.sides[0])
-            };
-            checks::insert(tx, &check, &[]).await
-        })
-        .await
-        .unwrap();
+        add_check(&it, &lost.sides[0], command, &["", ""]).await;
         let decision = ApprovalDecision::Answer;
         answer(&it, &lost.asked, decision, side.as_str())
             .await
@@ -223,12 +221,120 @@ async fn one_side_is_taken_where_the_checks_of_both_hold() {
         };
         assert_eq!(merge.state, MergeState::Completed, "{side}: {merge:?}");
         assert_eq!(task.integration_state, IntegrationState::Merged);
-        let mirror = it.project_mirror().await;
-        let read = async |path: &str| {
-            let path = RepoPath::new(path).unwrap();
-            mirror.read_blob(&head, &path, 100).await.unwrap().unwrap()
+        let read = [
+            text_at(&it, &head, "f").await,
+            text_at(&it, &head, "g").await,
+        ];
+        // What does not conflict is merged.
+        assert_eq!(read.map(Option::unwrap), [text, "2\n"], "{side}");
+    }
+}
+
+/// The text of a file at `head`; none where it is not there.
+async fn text_at(it: &TestDeployment, head: &ObjectId, path: &str) -> Option<String> {
+    let mirror = it.project_mirror().await;
+    let path = RepoPath::new(path).unwrap();
+    let bytes = mirror.read_blob(head, &path, 100).await.unwrap();
+    bytes.map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+/// Adds a check to the plan of `task`, with the files it brings.
+async fn add_check(it: &TestDeployment, task: &Task, command: &str, files: &[&str; 2]) {
+    let [path, text] = files.map(str::to_owned);
+    let files = (!path.is_empty()).then_some((path, text));
+    it.commit(async |tx| {
+        let check = Check {
+            command: command.to_owned(),
+            files: Json(files.into_iter().collect()),
+            ..task_check(tx, task)
         };
-        assert_eq!(read("f").await, text.as_bytes(), "{side}");
-        assert_eq!(read("g").await, b"2\n", "what does not conflict is merged");
+        checks::insert(tx, &check, &[]).await
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn each_file_in_conflict_may_be_taken_from_another_side() {
+    let (it, _state) = with_sandbox().await;
+    let first = it.commit_on(&it.base, "f", Some("1\n")).await;
+    let first = it.commit_on(&first, "h", Some("1\n")).await;
+    let second = it.commit_on(&it.base, "f", Some("2\n")).await;
+    let second = it.commit_on(&second, "g", Some("2\n")).await;
+    let second = it.commit_on(&second, "h", Some("2\n")).await;
+    let mut lost = LostConflict::of_commits(&it, &first, &second).await;
+    let [first, second] = &lost.sides;
+    add_check(&it, first, "grep -q 1 f", &["", ""]).await;
+    add_check(&it, second, "grep -q 2 h", &["", ""]).await;
+    let decision = ApprovalDecision::Answer;
+    for (said, expected) in [
+        ("ours f", SidesFault::Unanswered(vec!["h".to_owned()])),
+        (
+            "theirs\nours g",
+            SidesFault::NotInConflict {
+                named: vec!["g".to_owned()],
+                conflicts: vec!["f".to_owned(), "h".to_owned()],
+            },
+        ),
+    ] {
+        let refused = answer(&it, &lost.asked, decision, said).await;
+        let Err(TicketCommandError::Approval(ApprovalRefusal::Sides(fault))) = refused else {
+            panic!("{said}: {refused:?}")
+        };
+        assert_eq!(fault, expected);
+    }
+    let asked = asked_about(&it, second).await.remove(0);
+    assert_eq!(
+        asked.state,
+        ApprovalState::Pending,
+        "it can still be answered"
+    );
+    answer(&it, &lost.asked, decision, "theirs\nours f")
+        .await
+        .unwrap();
+    pass(&it, &mut lost.merger).await;
+    let merge = merge_now(&it, &lost.merge).await;
+    assert_eq!(merge.state, MergeState::Completed, "{merge:?}");
+    let head = it.branch_head(&it.spec.integration_branch).await.unwrap();
+    for (path, text) in [("f", "1\n"), ("g", "2\n"), ("h", "2\n")] {
+        let found = text_at(&it, &head, path).await;
+        assert_eq!(found.as_deref(), Some(text), "{path}");
+    }
+}
+
+/// The file of a check of what landed first is deleted or changed by the side that is taken.
+#[tokio::test]
+async fn taking_a_side_drops_no_proof() {
+    const PROOF: &str = "grep -q 1 f\n";
+    const RUN: &str = "test -e proof.sh && sh proof.sh";
+    let declared = ["proof.sh", PROOF];
+    for (theirs, files, said, is_landed) in [
+        // The check brings its own file: a weaker one in the tree says nothing.
+        (Some("true\n"), declared, "theirs", false),
+        (None, declared, "theirs\nours f", true),
+        // The file was in the tree alone, and is gone from it.
+        (None, ["", ""], "theirs\nours f", false),
+    ] {
+        let (it, _state) = with_sandbox().await;
+        let base = it.commit_on(&it.base, "proof.sh", Some("false\n")).await;
+        let first = it.commit_on(&base, "f", Some("1\n")).await;
+        let first = it.commit_on(&first, "proof.sh", Some(PROOF)).await;
+        let second = it.commit_on(&base, "f", Some("2\n")).await;
+        let second = it.commit_on(&second, "proof.sh", theirs).await;
+        let mut lost = LostConflict::of_commits(&it, &first, &second).await;
+        assert_eq!(lost.merge.conflicts.0, ["f", "proof.sh"]);
+        add_check(&it, &lost.sides[0], RUN, &files).await;
+        let before = it.branch_head(&it.spec.integration_branch).await;
+        let decision = ApprovalDecision::Answer;
+        answer(&it, &lost.asked, decision, said).await.unwrap();
+        pass(&it, &mut lost.merger).await;
+        let merge = merge_now(&it, &lost.merge).await;
+        let expected = match is_landed {
+            true => MergeState::Completed,
+            false => MergeState::Failed,
+        };
+        assert_eq!(merge.state, expected, "{theirs:?} {files:?}: {merge:?}");
+        let head = it.branch_head(&it.spec.integration_branch).await;
+        assert_eq!(head != before, is_landed, "{theirs:?} {files:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! What people decide, and what becomes of what they are asked about.
 
 use crate::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
-use crate::merge::ConflictSide;
+use crate::lifecycle::merge::{SidesFault, TakenSides};
 use crate::ticket::ApprovalStatus;
 
 /// Why a decision is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApprovalRefusal {
     /// It was decided before, or nobody did in time.
     #[error("it is {0} already")]
@@ -30,6 +30,12 @@ pub enum ApprovalRefusal {
         /// What may be answered.
         choices: &'static str,
     },
+    /// An answer about a conflict that does not settle it.
+    #[error(transparent)]
+    Sides(#[from] SidesFault),
+    /// Files are chosen for what is no conflict.
+    #[error("only an answer about a conflict says what becomes of files")]
+    NoConflict,
     /// It is not decided in this way.
     #[error("a question about {kind} is not decided by {decision}")]
     OtherDecision {
@@ -100,15 +106,22 @@ pub fn decide_approval(
         (ApprovalDecision::Reject, Some(_)) => Ok(ApprovalState::Rejected),
         (ApprovalDecision::Answer, None) => Err(ApprovalRefusal::NoAnswer),
         (ApprovalDecision::Answer, Some(answer)) => {
-            let takes_sides = question.kind == ApprovalKind::MergeConflict;
-            match takes_sides && ConflictSide::parse(answer).is_none() {
-                true => Err(ApprovalRefusal::OtherAnswer {
-                    kind: question.kind,
-                    choices: "ours or theirs",
-                }),
-                false => Ok(ApprovalState::Answered),
+            if question.kind == ApprovalKind::MergeConflict {
+                let taken = TakenSides::read_answer(answer);
+                taken.map_err(|fault| refuse_answer(question.kind, fault))?;
             }
+            Ok(ApprovalState::Answered)
         }
+    }
+}
+
+fn refuse_answer(kind: ApprovalKind, fault: SidesFault) -> ApprovalRefusal {
+    match fault {
+        SidesFault::Unreadable => ApprovalRefusal::OtherAnswer {
+            kind,
+            choices: "ours or theirs, or by a line like `ours PATH` for each file",
+        },
+        other => other.into(),
     }
 }
 

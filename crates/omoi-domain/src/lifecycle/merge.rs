@@ -11,6 +11,7 @@ mod resolution_lost;
 mod restart;
 mod settle;
 mod take_up;
+mod taken_sides;
 
 pub use cancel::cancel_merge;
 pub use checked::{MergedTree, TreeVerdict, check_merge, judge_merged_tree};
@@ -22,6 +23,7 @@ pub use requeue::requeue_merge;
 pub use resolution_lost::Resolution;
 pub use restart::{MergeTries, RESTARTS_MAX, restart_merge};
 pub use settle::{LeftMerge, settle_merge};
+pub use taken_sides::{SidesFault, TakenSides};
 
 use crate::lifecycle::task::UnmetResult;
 use crate::merge::MergeState;

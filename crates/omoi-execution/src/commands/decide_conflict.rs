@@ -1,18 +1,19 @@
 //! What people decide about a conflict that no agent resolved.
 
-use omoi_domain::approval::ApprovalState;
-use omoi_domain::id::MergeId;
+use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
+use omoi_domain::id::{ApprovalId, MergeId};
 use omoi_domain::lifecycle::approval::ApprovalRefusal;
-use omoi_domain::lifecycle::merge::{ConflictAnswer, conflict_answer};
+use omoi_domain::lifecycle::merge::{ConflictAnswer, TakenSides, conflict_answer};
 use omoi_domain::lifecycle::spec::{SpecFacts, spec_of_retried_task};
 use omoi_domain::merge::MergeState;
 use omoi_domain::spec::SpecStatus;
-use omoi_store::approvals::Approval;
+use omoi_store::approvals::{self, Approval};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, specs};
+use omoi_store::{StoreError, Tenant, Tx, specs};
 
 use super::TicketCommandError;
+use super::decide_approval::answer_approval;
 use crate::specs::apply_to_spec;
 use crate::tasks::{give_up, retry_by_person};
 
@@ -27,7 +28,25 @@ pub(super) async fn is_conflict_over(tx: &mut Tx, merge: MergeId) -> Result<bool
     Ok(merge.state != MergeState::Manual || !is_open)
 }
 
-/// Has the conflict tried again with a note, or one side taken, by another turn of its merge; or gives the task up whose commits
+/// Answers a question about a conflict with the side of each file.
+///
+/// # Errors
+/// As [`answer_approval`]; [`ApprovalRefusal::NoConflict`] where it is about another thing, [`ApprovalRefusal::Sides`] where files
+/// have no side, or do not conflict.
+pub async fn take_conflict_sides(
+    tenant: &Tenant,
+    id: ApprovalId,
+    sides: &TakenSides,
+) -> Result<Approval, TicketCommandError> {
+    let asked = tenant.read(async |tx| approvals::get(tx, id).await).await?;
+    if asked.kind != ApprovalKind::MergeConflict {
+        return Err(ApprovalRefusal::NoConflict.into());
+    }
+    let answer = sides.to_string();
+    answer_approval(tenant, id, ApprovalDecision::Answer, Some(&answer)).await
+}
+
+/// Has the conflict tried again with a note, or sides taken, by another turn of its merge; or gives the task up whose commits
 /// conflict. Its spec goes on where it stopped for want of that.
 pub(super) async fn settle_conflict(
     tx: &mut Tx,
@@ -46,8 +65,12 @@ pub(super) async fn settle_conflict(
             merge.taken_side = None;
             merge_again(tx, &mut merge, &mut task).await?;
         }
-        Some(ConflictAnswer::TakeSide(side)) => {
-            merge.taken_side = Some(side);
+        Some(ConflictAnswer::TakeSides(sides)) => {
+            sides
+                .check_paths(&merge.conflicts.0)
+                .map_err(ApprovalRefusal::from)?;
+            // A choice per file is read from the answer.
+            merge.taken_side = sides.only_side();
             merge_again(tx, &mut merge, &mut task).await?;
         }
         Some(ConflictAnswer::GiveUp { reason }) => give_up(tx, &mut task, &reason).await?,

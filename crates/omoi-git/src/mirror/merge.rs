@@ -1,12 +1,13 @@
 //! Merging without a work tree: forecast and result are the same computation.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use tracing::debug;
 
 use omoi_domain::time::Timestamp;
 
-use super::read::FileEntry;
-use super::{CommitMeta, Identity, Mirror, MirrorError};
+use super::{CommitMeta, Identity, Mirror};
 use crate::object::{ObjectId, RepoPath};
 use crate::process::{GitError, GitOutput};
 
@@ -29,6 +30,19 @@ pub struct ConflictedPath {
     pub path: RepoPath,
     /// Git's words about it, one per kind of conflict; empty when it said nothing of its own.
     pub messages: Vec<String>,
+    /// The file of our side that belongs there, whatever its name is on that side.
+    #[serde(skip)]
+    pub(super) ours: Option<StagedFile>,
+    /// That of their side.
+    #[serde(skip)]
+    pub(super) theirs: Option<StagedFile>,
+}
+
+/// A file of one side of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StagedFile {
+    pub(super) mode: String,
+    pub(super) id: ObjectId,
 }
 
 /// The number of paths in conflict, or [`SCORE_ERROR`].
@@ -47,13 +61,7 @@ impl Mirror {
     ) -> Result<MergeTree, GitError> {
         let out = self
             .call("merge-tree")
-            .args([
-                "--write-tree",
-                "-z",
-                "--name-only",
-                "--messages",
-                "--end-of-options",
-            ])
+            .args(["--write-tree", "-z", "--messages", "--end-of-options"])
             .args([ours, theirs])
             .accept_codes(&[0, 1])
             .run()
@@ -91,47 +99,6 @@ impl Mirror {
         self.merge_tree(&sides[0], &sides[1]).await
     }
 
-    /// The tree of a merge in which each path in conflict is as the commit `taken` has it, or gone where that does not have
-    /// it. `other` is the other side.
-    pub async fn take_side(
-        &self,
-        merged: &MergeTree,
-        taken: &ObjectId,
-        other: &ObjectId,
-    ) -> Result<ObjectId, MirrorError> {
-        let side = self.list_tree(taken).await?;
-        let others = self.list_tree(other).await?;
-        let is_known = |path: &[u8]| {
-            let mut all = side.iter().chain(&others);
-            all.any(|entry| entry.path.as_bytes() == path)
-        };
-        let mut places: Vec<&[u8]> = Vec::new();
-        for conflict in &merged.conflicts {
-            let path = conflict.path.as_bytes();
-            places.push(path);
-            // Where a file meets a folder of its name, git puts it beside, with a suffix that neither side has.
-            let suffix = path.iter().rposition(|byte| *byte == b'~');
-            places.extend(suffix.filter(|_| !is_known(path)).map(|at| &path[..at]));
-        }
-        let is_in_conflict = |entry: &&FileEntry| {
-            let path = entry.path.as_bytes();
-            places.iter().any(|place| {
-                let rest = path.strip_prefix(*place);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-            })
-        };
-        let mut changes = Vec::new();
-        let unmerged = self.list_tree(&merged.tree).await?;
-        for entry in unmerged.iter().filter(is_in_conflict) {
-            push_entry(&mut changes, format!("0 {}", "0".repeat(40)), entry);
-        }
-        for entry in side.iter().filter(is_in_conflict) {
-            let line = format!("{} {}", entry.kind.tree_mode(), entry.id);
-            push_entry(&mut changes, line, entry);
-        }
-        self.changed_tree(&merged.tree, &changes).await
-    }
-
     /// The commits of `tip` after `start`, along first parents, oldest first.
     pub async fn first_parents(
         &self,
@@ -150,30 +117,39 @@ impl Mirror {
     }
 }
 
-/// Adds a line of `update-index --index-info`.
-fn push_entry(changes: &mut Vec<u8>, line: String, entry: &FileEntry) {
-    changes.extend_from_slice(line.as_bytes());
-    changes.push(b'\t');
-    changes.extend_from_slice(entry.path.as_bytes());
-    changes.push(0);
-}
-
-/// `tree NUL (path NUL)* NUL (count NUL path{count} NUL type NUL message NUL)*`.
+/// `tree NUL (mode SP object SP stage TAB path NUL)* NUL (count NUL path{count} NUL type NUL message NUL)*`.
 fn parse_merge(out: &GitOutput) -> Option<MergeTree> {
     let mut fields = out.stdout.split(|b| *b == 0);
     let tree = ObjectId::from_bytes(fields.next()?)?;
-    let mut conflicts: Vec<ConflictedPath> = Vec::new();
-    for path in fields.by_ref().take_while(|f| !f.is_empty()) {
-        conflicts.push(ConflictedPath {
-            path: RepoPath::from_git(path),
-            messages: Vec::new(),
-        });
+    let mut conflicts: BTreeMap<RepoPath, ConflictedPath> = BTreeMap::new();
+    for line in fields.by_ref().take_while(|f| !f.is_empty()) {
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        let path = RepoPath::from_git(&line[tab + 1..]);
+        let mut staged = std::str::from_utf8(&line[..tab]).ok()?.split(' ');
+        let (mode, id, stage) = (staged.next()?, staged.next()?, staged.next()?);
+        let file = StagedFile {
+            mode: mode.to_owned(),
+            id: ObjectId::parse(id).ok()?,
+        };
+        let conflict = conflicts
+            .entry(path.clone())
+            .or_insert_with(|| ConflictedPath {
+                path,
+                messages: Vec::new(),
+                ours: None,
+                theirs: None,
+            });
+        match stage {
+            "1" => {}
+            "2" => conflict.ours = Some(file),
+            "3" => conflict.theirs = Some(file),
+            _ => return None,
+        }
     }
+    let mut conflicts: Vec<ConflictedPath> = conflicts.into_values().collect();
     if out.code == 1 && conflicts.is_empty() {
         return None;
     }
-    conflicts.sort_by(|a, b| a.path.cmp(&b.path));
-    conflicts.dedup_by(|a, b| a.path == b.path);
     while let Some(count) = fields.next().filter(|f| !f.is_empty()) {
         let count: usize = std::str::from_utf8(count).ok()?.parse().ok()?;
         let paths: Vec<&[u8]> = fields.by_ref().take(count).collect();

@@ -1,4 +1,5 @@
-use omoi_git::mirror::{ChangeKind, FileChange, SCORE_ERROR, conflict_score};
+use omoi_domain::merge::ConflictSide;
+use omoi_git::mirror::{ChangeKind, FileChange, MergedCommits, SCORE_ERROR, conflict_score};
 use omoi_git::object::RepoPath;
 use omoi_git::trailers::{self, Trailer};
 
@@ -114,9 +115,14 @@ async fn conflicts_of_every_kind_name_their_paths() {
     );
 
     // All that differs conflicts: with one side taken, the tree is that of the side.
-    for (taken, other) in [(&one, &two), (&two, &one)] {
-        let tree = m.take_side(&merge, taken, other).await.unwrap();
-        assert_eq!(tree, m.tree_of(taken).await.unwrap());
+    let commits = MergedCommits {
+        ours: &one,
+        theirs: &two,
+    };
+    for (side, taken) in [(ConflictSide::Ours, &one), (ConflictSide::Theirs, &two)] {
+        let sides = vec![side; merge.conflicts.len()];
+        let tree = m.take_sides(&merge, commits, &sides).await.unwrap();
+        assert_eq!(tree, Some(m.tree_of(taken).await.unwrap()));
     }
 
     // A bare name is all a path is; nothing in it is taken for an option or a pattern.
@@ -146,6 +152,95 @@ async fn conflicts_of_every_kind_name_their_paths() {
     assert_eq!(taken, ["-1"], "{}", patches.text);
     let patches = m.new_patches(&f.base, &one, 40).await.unwrap();
     assert!(patches.text.len() <= 40 && patches.truncated);
+}
+
+#[tokio::test]
+async fn each_conflict_may_be_settled_by_another_side() {
+    let long = "1\n2\n3\n4\n5\n6\n7\n8\n";
+    let f = Fixture::new(&[
+        ("gone", "1\n2\n3\n"),
+        ("kept", "1\n2\n3\n"),
+        ("named", long),
+        ("text", "1\n"),
+    ])
+    .await;
+    let m = &f.mirror;
+    let bytes = |name: u8| vec![0, 255, name, 10];
+    git(&f.user, &["checkout", "-q", "-b", "one"]);
+    git(&f.user, &["rm", "-q", "gone", "kept"]);
+    git(&f.user, &["mv", "named", "renamed"]);
+    let own = long.replace('4', "ours");
+    write(&f.user, &[("renamed", &own), ("text", "ours\n")]);
+    std::fs::write(f.user.join("binary"), bytes(b'o')).unwrap();
+    commit(&f.user, "one");
+    let ours = fetch(&f.git, m, &f.user).await;
+    git(&f.user, &["checkout", "-q", "-b", "two", f.base.as_str()]);
+    let changed = "1\n2\nthree\n";
+    let own = long.replace('4', "theirs");
+    let texts = [
+        ("gone", changed),
+        ("kept", changed),
+        ("named", &own),
+        ("text", "theirs\n"),
+    ];
+    write(&f.user, &texts);
+    std::fs::write(f.user.join("binary"), bytes(b't')).unwrap();
+    commit(&f.user, "two");
+    let theirs = fetch(&f.git, m, &f.user).await;
+
+    let merge = m.merge_tree(&ours, &theirs).await.unwrap();
+    let paths: Vec<String> = merge.conflicts.iter().map(|c| c.path.to_string()).collect();
+    assert_eq!(paths, ["binary", "gone", "kept", "renamed", "text"]);
+    let commits = MergedCommits {
+        ours: &ours,
+        theirs: &theirs,
+    };
+    let (o, t) = (ConflictSide::Ours, ConflictSide::Theirs);
+    let taken = [t, o, t, t, o];
+    let tree = m.take_sides(&merge, commits, &taken).await.unwrap();
+    let mut files = Vec::new();
+    for entry in m.list_tree(&tree.unwrap()).await.unwrap() {
+        let blob = m.read_blobs(&[&entry.id], 1_000).await.unwrap().remove(0);
+        files.push((entry.path.to_string(), blob));
+    }
+    let expected = [
+        ("binary", bytes(b't')),
+        ("kept", changed.into()),
+        // Under the name that the other side gave it.
+        ("renamed", own.into()),
+        ("text", b"ours\n".to_vec()),
+    ];
+    assert_eq!(files, expected.map(|(path, text)| (path.to_owned(), text)));
+}
+
+#[tokio::test]
+async fn a_file_and_a_folder_of_one_name_are_not_taken_together() {
+    let f = Fixture::new(&[("keep", "1\n"), ("spot/old", "1\n")]).await;
+    let m = &f.mirror;
+    git(&f.user, &["checkout", "-q", "-b", "one"]);
+    git(&f.user, &["rm", "-q", "-r", "spot"]);
+    write(&f.user, &[("spot", "file\n")]);
+    commit(&f.user, "one");
+    let ours = fetch(&f.git, m, &f.user).await;
+    git(&f.user, &["checkout", "-q", "-b", "two", f.base.as_str()]);
+    write(&f.user, &[("spot/old", "2\n")]);
+    commit(&f.user, "two");
+    let theirs = fetch(&f.git, m, &f.user).await;
+    let merge = m.merge_tree(&ours, &theirs).await.unwrap();
+    let paths: Vec<String> = merge.conflicts.iter().map(|c| c.path.to_string()).collect();
+    let at_file = paths
+        .iter()
+        .position(|path| path.starts_with("spot~"))
+        .unwrap();
+    let commits = MergedCommits {
+        ours: &ours,
+        theirs: &theirs,
+    };
+    let mut taken = vec![ConflictSide::Theirs; paths.len()];
+    taken[at_file] = ConflictSide::Ours;
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    let tree = m.take_sides(&merge, commits, &taken).await.unwrap();
+    assert_eq!(tree, None, "{paths:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
 use omoi_domain::id::{ApprovalId, ProjectId, TicketId, UserId};
+use omoi_domain::merge::ConflictSide;
 use omoi_domain::ticket::ApprovalStatus;
 use omoi_domain::workflow::PhaseId;
 
@@ -45,6 +46,9 @@ pub struct ApprovalView {
     /// What may be answered; anything where it is empty.
     #[serde(default)]
     pub choices: Vec<String>,
+    /// The files in conflict, where it is about a conflict. An answer may take another side for each.
+    #[serde(default)]
+    pub conflicts: Vec<String>,
     /// The phase whose gate refused, where one did.
     #[serde(default)]
     pub gate_phase: Option<PhaseId>,
@@ -71,9 +75,23 @@ pub struct ApprovalSubject {
 pub struct DecideApproval {
     /// What is decided.
     pub decision: ApprovalDecision,
-    /// Why, needed for a no; or the answer to a question.
+    /// Why, needed for a no; or the answer to a question: for a conflict `ours` or `theirs`, in all files that `files` does not name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// With the answer to a conflict, the side of single files. Every file in conflict needs a side, here or by `comment`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<TakenFile>,
+}
+
+/// Which side of a conflict a file is taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "path": "src/tags.rs", "side": "theirs" }))]
+#[serde(deny_unknown_fields)]
+pub struct TakenFile {
+    /// The file, as `conflicts` of the question names it.
+    pub path: String,
+    /// `ours` is what landed before, `theirs` what the task brings. A file that this side does not have goes.
+    pub side: ConflictSide,
 }
 
 /// Body of `POST /specs/{spec_id}/approve-requirements` and `/approve-design`.

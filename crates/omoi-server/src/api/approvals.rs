@@ -14,7 +14,7 @@ use omoi_domain::id::{ApprovalId, HumanRef};
 use omoi_domain::lifecycle::approval::allowed_decisions;
 use omoi_protocol::api::{ApprovalSubject, ApprovalView, EXAMPLE_APPROVAL};
 use omoi_store::approvals::Approval;
-use omoi_store::{StoreError, Tx, projects, specs, tasks, tickets};
+use omoi_store::{StoreError, Tx, merges, projects, specs, tasks, tickets};
 
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
@@ -51,7 +51,11 @@ pub(super) async fn approval_views(
 ) -> Result<Vec<ApprovalView>, StoreError> {
     let names = projects::names(tx).await?;
     let mut subjects = BTreeMap::new();
+    let mut conflicts = BTreeMap::new();
     for approval in &rows {
+        if let Some(merge) = approval.merge_id {
+            conflicts.insert(approval.id, merges::get(tx, merge).await?.conflicts.0);
+        }
         let (id, number, title) = match (approval.task_id, approval.ticket_id, approval.spec_id) {
             (Some(task), ..) => {
                 let task = tasks::get(tx, task).await?;
@@ -85,7 +89,9 @@ pub(super) async fn approval_views(
     }
     let views = rows.into_iter().filter_map(|approval| {
         let subject = subjects.remove(&approval.id)?;
-        Some(view_of(approval, subject))
+        let conflicts = conflicts.remove(&approval.id).unwrap_or_default();
+        let view = view_of(approval, subject);
+        Some(ApprovalView { conflicts, ..view })
     });
     Ok(views.collect())
 }
@@ -124,6 +130,7 @@ fn view_of(approval: Approval, subject: ApprovalSubject) -> ApprovalView {
         comment: approval.comment,
         question: approval.question,
         choices: approval.choices.0,
+        conflicts: Vec::new(),
         gate_phase: approval.gate_phase,
         target_phase: approval.target_phase,
     }

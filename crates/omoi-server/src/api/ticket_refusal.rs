@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::HumanRef;
 use omoi_domain::lifecycle::approval::ApprovalRefusal;
+use omoi_domain::lifecycle::merge::SidesFault;
 use omoi_domain::lifecycle::ticket::TicketMoveRefusal;
 use omoi_execution::commands::TicketCommandError;
 use omoi_protocol::api::DuplicateTicket;
@@ -44,18 +45,8 @@ impl From<TicketCommandError> for ApiError {
                 .with_field("If-Match")
                 .hint("read the columns, and send the change with their `ETag`"),
             TicketCommandError::Refused(refusal) => refuse_move(says, refusal),
-            TicketCommandError::Approval(
-                ApprovalRefusal::NoComment
-                | ApprovalRefusal::NoAnswer
-                | ApprovalRefusal::OtherAnswer { .. },
-            ) => Self::invalid_value(says).with_field("/comment"),
-            TicketCommandError::Approval(ApprovalRefusal::OtherDecision { .. }) => {
-                Self::invalid_value(says).with_field("/decision")
-            }
-            TicketCommandError::Approval(
-                ApprovalRefusal::Closed(_) | ApprovalRefusal::Overdue | ApprovalRefusal::Outdated,
-            )
-            | TicketCommandError::NotAsked => Self::new(ErrorCode::InvalidTransition, says),
+            TicketCommandError::Approval(refusal) => refuse_answer(says, &refusal),
+            TicketCommandError::NotAsked => Self::new(ErrorCode::InvalidTransition, says),
             TicketCommandError::ManyArtifacts(_) => Self::new(ErrorCode::InvalidTransition, says),
             TicketCommandError::NotGiven(_) => {
                 Self::invalid_value(says).with_field("/artifact_type")
@@ -94,6 +85,34 @@ fn refuse_move(says: String, refusal: TicketMoveRefusal) -> ApiError {
         | TicketMoveRefusal::Phase { .. }
         | TicketMoveRefusal::NothingBuilt(_)
         | TicketMoveRefusal::NotApproved(_) => ApiError::new(ErrorCode::InvalidTransition, says),
+    }
+}
+
+fn refuse_answer(says: String, refusal: &ApprovalRefusal) -> ApiError {
+    match refusal {
+        ApprovalRefusal::NoComment
+        | ApprovalRefusal::NoAnswer
+        | ApprovalRefusal::OtherAnswer { .. } => {
+            ApiError::invalid_value(says).with_field("/comment")
+        }
+        ApprovalRefusal::NoConflict => ApiError::invalid_value(says).with_field("/files"),
+        ApprovalRefusal::Sides(fault) => {
+            let refusal = ApiError::invalid_value(says).with_field("/files");
+            match fault {
+                SidesFault::NotInConflict { named: files, .. } | SidesFault::Unanswered(files) => {
+                    refusal.with_context("files", json!(files))
+                }
+                SidesFault::Unreadable | SidesFault::NoPath(_) | SidesFault::SaidTwice(_) => {
+                    refusal
+                }
+            }
+        }
+        ApprovalRefusal::OtherDecision { .. } => {
+            ApiError::invalid_value(says).with_field("/decision")
+        }
+        ApprovalRefusal::Closed(_) | ApprovalRefusal::Overdue | ApprovalRefusal::Outdated => {
+            ApiError::new(ErrorCode::InvalidTransition, says)
+        }
     }
 }
 

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use omoi_domain::merge::{ConflictSide, IntegrationState, MergeState};
+use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::ApprovalStatus;
-use omoi_store::{approvals, merges, tasks, tickets};
+use omoi_store::merges::{self, Merge};
+use omoi_store::{approvals, tasks, tickets};
+use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::sample_rows;
 
 use crate::api::{bench, told};
@@ -102,9 +104,8 @@ async fn a_person_finds_what_waits_and_decides_once() {
     assert_eq!(told(&router, unknown).await.0, 404);
 }
 
-#[tokio::test]
-async fn a_person_takes_one_side_of_a_conflict() {
-    let (test, router) = bench().await;
+/// A merge that conflicts in `a` and `b`, which nobody resolved and people are asked about.
+async fn ask_about_conflict(test: &TestDeployment) -> Merge {
     let task = test.add_task(1, &[]).await;
     let resolution = test.add_task(2, &[]).await;
     let merge = test.commit(async |tx| {
@@ -116,13 +117,20 @@ async fn a_person_takes_one_side_of_a_conflict() {
         tasks::save(tx, &mut task).await?;
         let mut merge = sample_rows::merge(tx, &task, MergeState::Manual, &"a".repeat(40));
         merge.resolve_task_id = Some(resolution.id);
+        merge.conflicts.0 = vec!["a".to_owned(), "b".to_owned()];
         merges::insert(tx, &merge).await?;
         resolution.resolves_merge_id = Some(merge.id);
         tasks::save(tx, &mut resolution).await?;
         approvals::ask_about_conflict(tx, &merge, &task, "which side?".to_owned()).await?;
         Ok(merge)
     });
-    let merge = merge.await.unwrap();
+    merge.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_person_takes_a_side_for_each_file_in_conflict() {
+    let (test, router) = bench().await;
+    let merge = ask_about_conflict(&test).await;
     let (_, _, listed) = told(&router, "/approvals?state=pending&kind=merge_conflict").await;
     let asked = &listed["items"][0];
     assert_eq!(asked["subject"]["name"], "repo/TSK-001", "{listed}");
@@ -131,6 +139,7 @@ async fn a_person_takes_one_side_of_a_conflict() {
         json!(["approve", "answer", "reject"])
     );
     assert_eq!(asked["choices"], json!(["ours", "theirs"]));
+    assert_eq!(asked["conflicts"], json!(["a", "b"]));
     let decide = format!("/approvals/{}/decide", asked["id"].as_str().unwrap());
     let say = |comment: &str| json!({ "decision": "answer", "comment": comment });
     let (status, said) = post(&router, &decide, say("both")).await;
@@ -139,15 +148,43 @@ async fn a_person_takes_one_side_of_a_conflict() {
         (422, &json!("validation_failed")),
         "{said}"
     );
-    let (status, said) = post(&router, &decide, say("theirs")).await;
+    let file = |path: &str, side: &str| json!({ "path": path, "side": side });
+    for (files, comment, decision, named) in [
+        (json!([file("a", "ours")]), None, "answer", json!(["b"])),
+        (
+            json!([file("c", "ours")]),
+            Some("ours"),
+            "answer",
+            json!(["c"]),
+        ),
+        (
+            json!([file("a", "ours"), file("a", "theirs")]),
+            Some("ours"),
+            "answer",
+            Value::Null,
+        ),
+        (json!([file("a", "ours")]), None, "approve", Value::Null),
+    ] {
+        let body = json!({ "decision": decision, "comment": comment, "files": files });
+        let (status, said) = post(&router, &decide, body).await;
+        let found = (
+            status,
+            &said["fields"][0]["path"],
+            &said["context"]["files"],
+        );
+        assert_eq!(found, (422, &json!("/files"), &named), "{said}");
+    }
+    let files = json!([file("b", "theirs")]);
+    let body = json!({ "decision": "answer", "comment": "ours", "files": files });
+    let (status, said) = post(&router, &decide, body).await;
     assert_eq!(
-        (status, &said["state"]),
-        (200, &json!("answered")),
+        (status, &said["state"], &said["comment"]),
+        (200, &json!("answered"), &json!("ours\ntheirs b")),
         "{said}"
     );
     let merge = merges::get(&mut test.read_tx().await, merge.id)
         .await
         .unwrap();
     let taken = (merge.state, merge.taken_side);
-    assert_eq!(taken, (MergeState::Pending, Some(ConflictSide::Theirs)));
+    assert_eq!(taken, (MergeState::Pending, None));
 }

@@ -1,10 +1,11 @@
 //! Questions about conflicts that no agent resolved.
 
 use omoi_domain::approval::{ApprovalKind, ApprovalState};
+use omoi_domain::id::MergeId;
 use omoi_domain::merge::MergeState;
-use omoi_store::approvals;
+use omoi_store::approvals::{self, Approval};
 use omoi_store::merges::{self, Merge};
-use omoi_store::{StoreError, tasks};
+use omoi_store::{StoreError, Tenant, tasks};
 
 use crate::bench::{Bench, commit};
 use crate::samples::{self, World};
@@ -64,6 +65,36 @@ async fn people_are_asked_once_about_each_conflict(bench: Bench) -> Result<(), S
     .await?;
     let over = [ApprovalState::Withdrawn; 2];
     assert_eq!(states(&bench, &[&second, &third]).await?, over);
+    what_was_decided_last_is_found(&bench, conflicted[0].0.id, ask).await
+}
+
+/// What a person said of the conflict `merge`, which `ask` asks about, and not what was withdrawn.
+async fn what_was_decided_last_is_found(
+    bench: &Bench,
+    merge: MergeId,
+    ask: impl AsyncFn(usize) -> Result<Approval, StoreError>,
+) -> Result<(), StoreError> {
+    let decided = async |tenant: &Tenant| {
+        let mut tx = tenant.begin_read().await?;
+        let found = approvals::last_decided_of_merge(&mut tx, merge).await?;
+        Ok::<_, StoreError>(found.and_then(|approval| approval.comment))
+    };
+    assert_eq!(decided(&bench.local).await?, None);
+    for answer in ["ours", "theirs\nours a"] {
+        let mut asked = ask(0).await?;
+        commit(&bench.local, async |tx| {
+            approvals::close_approval(tx, &mut asked, ApprovalState::Answered, Some(answer)).await
+        })
+        .await?;
+        // One that nobody answers comes after it.
+        ask(0).await?;
+        commit(&bench.local, async |tx| {
+            approvals::withdraw_of_merge(tx, merge).await
+        })
+        .await?;
+        assert_eq!(decided(&bench.local).await?.as_deref(), Some(answer));
+    }
+    assert_eq!(decided(&bench.foreign().await).await?, None);
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use omoi_domain::approval::{ApprovalDecision, ApprovalState};
-use omoi_protocol::api::{ApprovalView, DecideApproval};
+use omoi_domain::merge::ConflictSide;
+use omoi_protocol::api::{ApprovalView, DecideApproval, TakenFile};
 use uuid::Uuid;
 
 use super::command_context::{CommandContext, ConfigOverrides};
@@ -45,9 +46,15 @@ pub(crate) enum ApprovalCommand {
         /// Id of the question, as `omoi approvals` shows it
         #[arg(value_name = "ID")]
         id: Uuid,
-        /// The answer
-        #[arg(value_name = "TEXT")]
-        answer: String,
+        /// The answer; of a conflict, the side taken in all files that are not named
+        #[arg(value_name = "TEXT", required_unless_present_any = ["ours", "theirs"])]
+        answer: Option<String>,
+        /// Of a conflict, a file to keep as it landed before
+        #[arg(long, value_name = "PATH")]
+        ours: Vec<String>,
+        /// Of a conflict, a file to take as the task brings it
+        #[arg(long, value_name = "PATH")]
+        theirs: Vec<String>,
     },
 }
 
@@ -76,16 +83,25 @@ async fn answer_arguments(
             return print_pending(context, &pending);
         }
         Some(ApprovalCommand::Approve { id, comment }) => {
-            let decision = ApprovalDecision::Approve;
-            (id, DecideApproval { decision, comment })
+            (id, said(ApprovalDecision::Approve, comment))
         }
         Some(ApprovalCommand::Reject { id, reason }) => {
-            let (decision, comment) = (ApprovalDecision::Reject, Some(reason));
-            (id, DecideApproval { decision, comment })
+            (id, said(ApprovalDecision::Reject, Some(reason)))
         }
-        Some(ApprovalCommand::Answer { id, answer }) => {
-            let (decision, comment) = (ApprovalDecision::Answer, Some(answer));
-            (id, DecideApproval { decision, comment })
+        Some(ApprovalCommand::Answer {
+            id,
+            answer,
+            ours,
+            theirs,
+        }) => {
+            let taken = |side| move |path| TakenFile { path, side };
+            let ours = ours.into_iter().map(taken(ConflictSide::Ours));
+            let files = ours.chain(theirs.into_iter().map(taken(ConflictSide::Theirs)));
+            let body = DecideApproval {
+                files: files.collect(),
+                ..said(ApprovalDecision::Answer, answer)
+            };
+            (id, body)
         }
     };
     let decided = client.decide_approval(id, &body).await?;
@@ -99,6 +115,14 @@ async fn answer_arguments(
         decided.state
     ));
     Ok(())
+}
+
+fn said(decision: ApprovalDecision, comment: Option<String>) -> DecideApproval {
+    DecideApproval {
+        decision,
+        comment,
+        files: Vec::new(),
+    }
 }
 
 fn print_pending(context: &CommandContext, pending: &[ApprovalView]) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::taken_sides::TakenSides;
 use crate::approval::ApprovalState;
 use crate::id::HumanRef;
 use crate::merge::ConflictSide;
@@ -25,24 +26,29 @@ pub struct ConflictQuestion<'a> {
 impl fmt::Display for ConflictQuestion<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = HumanRef::task(self.number);
-        let named = &self.paths[..self.paths.len().min(PATHS_NAMED_MAX)];
         write!(
             f,
             "{task} ({}) conflicts with what landed before it in: {}",
             self.title,
-            named.join(", ")
+            name_paths(self.paths)
         )?;
-        if self.paths.len() > named.len() {
-            write!(f, " and {} more", self.paths.len() - named.len())?;
-        }
+        let [ours, theirs] = [ConflictSide::Ours, ConflictSide::Theirs];
         write!(
             f,
-            ". {}.\nA yes has it tried again, with what you say as a note to its agent. The answer `{}` keeps what landed in these \
-             files, `{}` what {task} brings; the checks of both sides decide then. A no cancels {task}.",
+            ". {}.\nA yes has it tried again, with what you say as a note to its agent. The answer `{ours}` keeps what landed in \
+             these files, `{theirs}` what {task} brings; a line `{ours} PATH` or `{theirs} PATH` decides one file. The checks of \
+             both sides decide then. A no cancels {task}.",
             self.error.trim_end_matches('.'),
-            ConflictSide::Ours,
-            ConflictSide::Theirs
         )
+    }
+}
+
+/// The first of `paths`, and how many more there are.
+pub(super) fn name_paths(paths: &[String]) -> String {
+    let named = &paths[..paths.len().min(PATHS_NAMED_MAX)];
+    match paths.len() - named.len() {
+        0 => named.join(", "),
+        n_more => format!("{} and {n_more} more", named.join(", ")),
     }
 }
 
@@ -54,8 +60,8 @@ pub enum ConflictAnswer {
         /// What the person says.
         note: Option<String>,
     },
-    /// The files that conflict become those of one side.
-    TakeSide(ConflictSide),
+    /// Each file that conflicts becomes that of one side.
+    TakeSides(TakenSides),
     /// The task whose commits conflict is given up.
     GiveUp {
         /// Why.
@@ -68,7 +74,10 @@ pub fn conflict_answer(state: ApprovalState, comment: Option<&str>) -> Option<Co
     let said = comment.map(ToOwned::to_owned);
     match state {
         ApprovalState::Approved => Some(ConflictAnswer::Retry { note: said }),
-        ApprovalState::Answered => Some(ConflictAnswer::TakeSide(ConflictSide::parse(comment?)?)),
+        ApprovalState::Answered => {
+            let taken = TakenSides::read_answer(comment?).ok()?;
+            Some(ConflictAnswer::TakeSides(taken))
+        }
         ApprovalState::Rejected => Some(ConflictAnswer::GiveUp {
             reason: said.unwrap_or_default(),
         }),
@@ -87,7 +96,9 @@ mod tests {
         };
         let reason = "not worth it".to_owned();
         let given_up = ConflictAnswer::GiveUp { reason };
-        let take = ConflictAnswer::TakeSide;
+        let take = |side| ConflictAnswer::TakeSides(TakenSides::same_for_all(side));
+        let mixed = TakenSides::same_for_all(ConflictSide::Ours);
+        let mixed = mixed.with_file("a", ConflictSide::Theirs).unwrap();
         for (state, comment, expected) in [
             (ApprovalState::Approved, None, Some(retry(None))),
             (
@@ -104,6 +115,11 @@ mod tests {
                 ApprovalState::Answered,
                 Some("theirs"),
                 Some(take(ConflictSide::Theirs)),
+            ),
+            (
+                ApprovalState::Answered,
+                Some("ours\ntheirs a"),
+                Some(ConflictAnswer::TakeSides(mixed)),
             ),
             (ApprovalState::Answered, Some("both"), None),
             (
@@ -139,6 +155,7 @@ mod tests {
             "f19 and 2 more. TSK-009 did not resolve it: no round left.",
             "`ours`",
             "`theirs`",
+            "`theirs PATH`",
             "A no cancels TSK-004.",
         ] {
             assert!(text.contains(part), "{text}");
