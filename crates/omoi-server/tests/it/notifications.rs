@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 use omoi_accounts::commands::invitation::{InvitationWay, invite_member};
 use omoi_accounts::commands::member::MemberAuthority;
 use omoi_domain::access::role::{MemberRole, SystemRole};
-use omoi_domain::approval::ApprovalState;
+use omoi_domain::approval::{ApprovalKind, ApprovalState};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TicketId};
+use omoi_domain::merge::MergeState;
 use omoi_domain::ticket::ApprovalStatus;
-use omoi_store::{StoreError, Tx, approvals, tickets};
+use omoi_store::approvals::{self, Approval};
+use omoi_store::{StoreError, Tx, merges, tickets};
+use omoi_testkit::sample_rows;
 
 use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, UNKNOWN, refused};
 
@@ -190,7 +193,23 @@ async fn ada_is_asked(desk: &SignInDesk, ada: &ToldPerson<'_>, ticket: TicketId)
             let deadline = tx.now() + Duration::from_secs(60);
             approvals::ask_about_ticket(tx, &ticket, deadline).await
         });
-    let mut approval = asked.await.unwrap();
+    is_told_until_closed(desk, ada, asked.await.unwrap()).await;
+    let task = desk.test.add_task(1, &[]).await;
+    let ask = async |tx: &mut Tx| -> Result<_, StoreError> {
+        let merge = sample_rows::merge(tx, &task, MergeState::Manual, &"a".repeat(40));
+        merges::insert(tx, &merge).await?;
+        approvals::ask_about_conflict(tx, &merge, &task, "which side?".to_owned()).await
+    };
+    let asked = desk.test.commit(ask).await.unwrap();
+    assert_eq!(asked.kind, ApprovalKind::MergeConflict);
+    is_told_until_closed(desk, ada, asked).await;
+    let nobody = desk
+        .code_of((Method::GET, "/notifications"), "made up", None)
+        .await;
+    assert_eq!(nobody, refused(401, "unauthenticated"));
+}
+
+async fn is_told_until_closed(desk: &SignInDesk, ada: &ToldPerson<'_>, mut approval: Approval) {
     let told = ada.list("?unread=true").await;
     let found = (&told["items"][0]["kind"], &told["items"][0]["approval_id"]);
     assert_eq!(found, (&json!("approval"), &json!(approval.id)), "{told}");
@@ -203,8 +222,4 @@ async fn ada_is_asked(desk: &SignInDesk, ada: &ToldPerson<'_>, ticket: TicketId)
         .await
         .unwrap();
     assert_eq!(ada.unread().await, 0);
-    let nobody = desk
-        .code_of((Method::GET, "/notifications"), "made up", None)
-        .await;
-    assert_eq!(nobody, refused(401, "unauthenticated"));
 }
