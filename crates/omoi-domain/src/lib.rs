@@ -38,6 +38,7 @@ pub mod lock_file;
 pub mod machine;
 pub mod merge;
 pub mod message;
+pub mod mirror_upkeep;
 pub mod model_fallback;
 pub mod model_kind;
 pub mod model_price;

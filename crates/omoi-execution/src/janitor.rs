@@ -14,6 +14,7 @@ use omoi_store::{Store, StoreError, Tx, organisations, stored_files};
 use tracing::debug;
 
 use crate::base_refs::remove_base_refs;
+use crate::mirror_upkeep::clear_mirrors;
 use crate::repository_folders::RepositoryFolders;
 use crate::threads::keep_threads_up;
 
@@ -71,7 +72,8 @@ impl Janitor {
         }
     }
 
-    /// Removes refs of commits at which no spec begins any more, from the mirrors of every organisation.
+    /// Removes refs of commits at which no spec begins any more, from the mirrors of every organisation, and objects that no ref
+    /// reaches.
     ///
     /// # Errors
     /// When the rows cannot be read, or git refuses.
@@ -85,7 +87,9 @@ impl Janitor {
         let system = self.store.system();
         let all = system.read(async |tx| organisations::event_heads(tx).await);
         for (org, _) in all.await? {
-            remove_base_refs(&self.store.tenant(org), folders, now).await?;
+            let tenant = self.store.tenant(org);
+            remove_base_refs(&tenant, folders, now).await?;
+            clear_mirrors(&tenant, folders, now).await?;
         }
         self.mirrors_looked_at = Some(now);
         Ok(())

@@ -28,6 +28,7 @@ pub mod lease_renewal;
 pub mod live;
 pub mod merges;
 pub mod metering;
+mod mirror_upkeep;
 mod native_prompt;
 pub mod options;
 pub mod outage;

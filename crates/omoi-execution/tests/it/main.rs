@@ -25,6 +25,7 @@ mod kept;
 mod live;
 mod locks;
 mod metering;
+mod mirror_upkeep;
 mod model_use;
 mod open_attempt;
 mod phase_gates;

@@ -21,4 +21,5 @@ mod repo;
 mod survey;
 mod toolchain;
 mod transfer;
+mod upkeep;
 mod work;
