@@ -28,6 +28,15 @@ pub struct WorkModel {
     pub scenario: Option<String>,
 }
 
+/// A model that answers agents of an organisation with a key of its own, where the deployment has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BroughtModel {
+    /// What the deployment calls the provider.
+    pub provider: String,
+    /// What people call the model.
+    pub model: String,
+}
+
 impl WorkModel {
     /// No model.
     pub fn no_model() -> Self {

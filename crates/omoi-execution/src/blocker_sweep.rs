@@ -58,8 +58,9 @@ impl FromParts for BlockerSweep {
 
 impl BlockerSweep {
     async fn run_pass(&mut self, now: Timestamp, entities: &mut Entities) -> Result<(), BoxError> {
-        let can_go_on =
-            self.selection.begins_tickets() && self.disk.lasting_shortage().await.is_none();
+        let has_model =
+            self.selection.begins_tickets() || !self.selection.brought_models.is_empty();
+        let can_go_on = has_model && self.disk.lasting_shortage().await.is_none();
         let Some(watched_for) = self.watch(now, can_go_on) else {
             return Ok(());
         };
@@ -70,6 +71,11 @@ impl BlockerSweep {
                 continue;
             }
             let tenant = self.store.tenant(org);
+            let mut selection = self.selection.clone();
+            selection.refresh_model(&tenant).await?;
+            if !selection.begins_tickets() {
+                continue;
+            }
             let turn = sweep_tickets(&tenant, watched_for);
             let label = format!("organisation {org}");
             match entities.give_turn(now, label, turn).await.done_value() {

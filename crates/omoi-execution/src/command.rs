@@ -19,6 +19,7 @@ use omoi_domain::suite::fault::missing_packages_line;
 use omoi_git::mirror::{BaseStore, BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
+use omoi_llm::brought_keys::BroughtKeyError;
 use omoi_runtime::ids::uuid_v7;
 use omoi_sandbox::files_read::{FilesRead, ReadWatch};
 use omoi_sandbox::{
@@ -161,6 +162,9 @@ pub enum CommandError {
     /// The sandbox fell apart.
     #[error("could not follow the sandbox")]
     Wait(#[from] WaitError),
+    /// What must not be kept of the output is not known.
+    #[error("the secrets that the output may hold are not known")]
+    Secrets(#[from] BroughtKeyError),
 }
 
 /// Runs `command` and says what came of it.
@@ -260,13 +264,14 @@ async fn in_checkout(
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
     let mounts = shown(&launch.read_only);
     debug!(command = command.command, "Running a check");
+    let mask = checkouts.secrets_of(command.spec.org_id).await?;
     let running = provider.launch(launch).await?;
     workspace.end_step(StartStepKind::Sandbox, "started");
     let exit = running.wait().await?;
     let exercised = exercised_files(watch);
     let (exit_code, took) = (exit_code(&exit), exit.took);
     log_check_end(command.command, &exit);
-    let mut output = told(exit, &checkouts.mask);
+    let mut output = told(exit, &mask);
     if exit_code != Some(0) {
         output.insert_str(0, &lacking_lines(&workspace, &withheld));
     }

@@ -102,6 +102,7 @@ impl Dispatcher {
         entities: &mut Entities,
     ) -> Result<Next, BoxError> {
         self.slot_want = SlotWant::Nothing;
+        self.selection.refresh_model(&self.store).await?;
         let mut candidates = VecDeque::from(ranking::ranked_candidates(self).await?);
         let (mut look_again, mut has_claimed) = (false, false);
         let is_full = loop {

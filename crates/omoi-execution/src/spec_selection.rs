@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use omoi_domain::id::SpecId;
-use omoi_domain::model_kind::WorkModel;
+use omoi_domain::model_kind::{BroughtModel, WorkModel};
 use omoi_domain::spec::SpecStatus;
+use omoi_llm::llm_client::LlmClient;
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tenant};
+use omoi_store::{StoreError, Tenant, Tx, provider_keys};
 
 use crate::deployment::{DeploymentParts, FromParts};
 
@@ -54,6 +55,8 @@ pub struct SpecSelection {
     pub scope: WorkScope,
     /// What answers agents.
     pub model: WorkModel,
+    /// What answers those of organisations with keys of their own, best first; none where `model` is for all.
+    pub brought_models: Vec<BroughtModel>,
 }
 
 impl FromParts for SpecSelection {
@@ -61,11 +64,48 @@ impl FromParts for SpecSelection {
         Self {
             scope: parts.scope.clone(),
             model: parts.model.clone(),
+            brought_models: parts
+                .llm
+                .as_ref()
+                .map(LlmClient::brought_models)
+                .unwrap_or_default(),
         }
     }
 }
 
 impl SpecSelection {
+    /// The same with the model that answers agents of the organisation of `tx`: where the deployment has none, that of the first
+    /// provider for which the organisation brought a key.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn in_organisation(&self, tx: &mut Tx) -> Result<Self, StoreError> {
+        if self.brought_models.is_empty() {
+            return Ok(self.clone());
+        }
+        let keys = provider_keys::list_all(tx).await?;
+        let has_key =
+            |one: &&BroughtModel| keys.iter().any(|key| key.provider_name == one.provider);
+        let found = self.brought_models.iter().find(has_key);
+        Ok(Self {
+            model: found.map_or_else(WorkModel::no_model, |one| WorkModel::live_model(&one.model)),
+            ..self.clone()
+        })
+    }
+
+    /// Takes up which model the organisation of `store` has now.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn refresh_model(&mut self, store: &Tenant) -> Result<(), StoreError> {
+        if !self.brought_models.is_empty() {
+            *self = store
+                .read(async |tx| self.in_organisation(tx).await)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Whether this process has a model to give to what it works on.
     pub fn runs_agents(&self) -> bool {
         !self.model.is_missing() && !matches!(self.scope, WorkScope::Nothing)

@@ -66,6 +66,17 @@ pub enum AskError {
         /// The program.
         program: AgentProgram,
     },
+    /// Neither the deployment nor the organisation whose question it is has a key for the provider.
+    #[error(
+        "there is no key for `{provider}`: bring the organisation's own (omoi org provider-key set {provider}), or set \
+         {variable} where the deployment runs"
+    )]
+    NoKey {
+        /// What the deployment calls the provider.
+        provider: String,
+        /// The variable or secret file that would hold the deployment's key.
+        variable: String,
+    },
     /// The organisation whose question it is has other keys than when it began.
     #[error("the organisation's keys for providers were changed meanwhile; ask again")]
     KeysChanged,
@@ -84,6 +95,7 @@ impl AskError {
             | Self::Limited { .. }
             | Self::OverBudget(_)
             | Self::Reserved { .. }
+            | Self::NoKey { .. }
             | Self::KeysChanged
             | Self::Keys(_) => None,
         }
@@ -111,6 +123,8 @@ impl AskError {
             (Self::OverBudget(ReserveError::Refused { .. }), None) => {
                 Some(FallbackClass::OverBudget)
             }
+            // Of its list every model waits for a key.
+            (Self::NoKey { .. }, None) => None,
             (Self::OverBudget(_) | Self::KeysChanged | Self::Keys(_), None) => None,
             (_, None) => Some(FallbackClass::Away),
         }

@@ -152,6 +152,12 @@ impl LlmClient {
         failures: &mut u32,
     ) -> Result<AnswerStream<Q::Item>, AskError> {
         let route = self.routes.route_at(ask.route_choice());
+        if let Some(awaited) = route.awaited_key() {
+            return Err(AskError::NoKey {
+                provider: route.key_provider().unwrap_or_default().to_owned(),
+                variable: awaited.variable.clone(),
+            });
+        }
         if let Some(program) = route.only_program
             && route.is_reserved_from(ask.program())
         {

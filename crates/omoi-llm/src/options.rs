@@ -222,7 +222,7 @@ pub fn credential_origin<'a>(
 /// The key of the table that says with what credential `route` is asked; none where it wants none.
 fn credential_key(route: &ModelRoute, servers: &LlmSettings) -> Option<&'static KeySpec> {
     match (route.dialect, &route.key) {
-        (_, ProviderKey::None) => None,
+        (_, ProviderKey::None | ProviderKey::Awaited(_)) => None,
         (Dialect::Messages, ProviderKey::Bearer(_)) => Some(&ANTHROPIC_AUTH_TOKEN.spec),
         (Dialect::Messages, ProviderKey::Header(_)) => Some(&ANTHROPIC_API_KEY.spec),
         (Dialect::ChatCompletions | Dialect::Responses, _) if servers.own.base_url.is_some() => {

@@ -81,6 +81,27 @@ pub enum ProviderKey {
     Header(SecretString),
     /// Sent as `authorization: Bearer …`.
     Bearer(SecretString),
+    /// The deployment lacks it; organisations may bring theirs.
+    Awaited(AwaitedKey),
+}
+
+/// A key that the deployment lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwaitedKey {
+    /// The variable or secret file that would hold the deployment's own.
+    pub variable: String,
+    /// Whether it is sent as `authorization: Bearer …`; otherwise as the header `x-api-key`.
+    pub is_bearer: bool,
+}
+
+impl AwaitedKey {
+    /// `brought`, as this key would be sent.
+    fn fill(&self, brought: &SecretString) -> ProviderKey {
+        match self.is_bearer {
+            true => ProviderKey::Bearer(brought.clone()),
+            false => ProviderKey::Header(brought.clone()),
+        }
+    }
 }
 
 impl ProviderKey {
@@ -92,7 +113,7 @@ impl ProviderKey {
     /// The secret, where there is one.
     pub const fn secret_key(&self) -> Option<&SecretString> {
         match self {
-            Self::None => None,
+            Self::None | Self::Awaited(_) => None,
             Self::Header(key) | Self::Bearer(key) => Some(key),
         }
     }
@@ -165,6 +186,14 @@ impl ModelRoute {
         self.only_program.is_some_and(|only| !may_ask(only))
     }
 
+    /// The key that is missing before the model can be asked.
+    pub const fn awaited_key(&self) -> Option<&AwaitedKey> {
+        match &self.key {
+            ProviderKey::Awaited(key) => Some(key),
+            ProviderKey::None | ProviderKey::Header(_) | ProviderKey::Bearer(_) => None,
+        }
+    }
+
     /// The provider for which an organisation may bring a key of its own: one that is asked with a key, which is no
     /// program's alone.
     pub fn key_provider(&self) -> Option<&str> {
@@ -185,6 +214,7 @@ impl ModelRoute {
             }
             ProviderKey::Bearer(_) => ProviderKey::Bearer(brought.clone()),
             ProviderKey::Header(_) | ProviderKey::None => ProviderKey::Header(brought.clone()),
+            ProviderKey::Awaited(awaited) => awaited.fill(brought),
         };
         Self {
             key,

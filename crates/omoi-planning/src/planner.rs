@@ -90,6 +90,7 @@ impl Planner {
             Ok::<_, StoreError>((executing, tickets::list_to_begin(tx).await?))
         });
         let (executing, to_begin) = found.await?;
+        self.selection.refresh_model(&self.store).await?;
         self.begin_tickets(now, entities, to_begin).await;
         let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
         self.failures.retain(|id, _| ids.contains(id));
@@ -128,7 +129,7 @@ impl Planner {
         entities: &mut Entities,
         to_begin: Vec<TicketId>,
     ) {
-        if !self.beginner.begins_tickets() {
+        if !self.selection.begins_tickets() {
             return;
         }
         for ticket in to_begin {

@@ -199,8 +199,14 @@ fn with_rate_headers(answer: impl IntoResponse, note: &RateNote) -> Response {
 /// What a request of somebody known counts against.
 fn caller_scopes(method: &Method, path: &str) -> &'static [RateScope] {
     let is_search = path.ends_with("/search") || path.ends_with("/export");
+    let is_provider_key = path.ends_with("/provider-keys/{provider_name}");
     match (method.is_safe(), is_search) {
         (_, true) => &[RateScope::Caller, RateScope::CallerSearch],
+        (false, false) if is_provider_key => &[
+            RateScope::Caller,
+            RateScope::CallerWrites,
+            RateScope::ProviderKeys,
+        ],
         (true, false) => &[RateScope::Caller],
         (false, false) => &[RateScope::Caller, RateScope::CallerWrites],
     }

@@ -12,6 +12,7 @@ mod reports;
 mod sandboxed;
 mod task_attempts;
 mod test_options;
+mod unasked_models;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,7 @@ use self::leftovers::Leftovers;
 
 pub use self::commits::start_commit;
 pub use self::reports::{ended_report, failed_report, native_start};
+pub use self::unasked_models::{models_with_key, unasked_models};
 pub use self::watched::WatchedDeployment;
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);

@@ -129,7 +129,7 @@ impl HeadProof<'_> {
         // This process may have given no agent a secret yet, and an earlier one has.
         let copies = &runner.checkouts.copies;
         copies.learn_secrets(self.spec.project_id).await?;
-        let mask = runner.checkouts.mask.clone();
+        let mask = runner.checkouts.secrets_of(self.spec.org_id).await?;
         // Tens of seconds of work where a branch is long.
         let search = runner
             .lifecycle

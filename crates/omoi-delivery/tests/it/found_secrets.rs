@@ -1,14 +1,15 @@
 //! What a branch would publish is searched for secrets: every commit, every file, every message.
 
 use omoi_domain::block::SpecBlock;
+use omoi_domain::id::OrgId;
 use omoi_domain::spec::SpecStatus;
 use omoi_git::mirror::{CommitMeta, FileChange, Identity};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_runtime::clock::Clock as _;
-use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
+use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment, models_with_key};
 
 use crate::landed_work::{criterion, landed_by, pass, spec_now};
-use crate::with_sandbox;
+use crate::{with_parts, with_sandbox};
 
 const SHAPE: &str = "AKIAIOSFODNN7EXAMPLE";
 
@@ -67,6 +68,22 @@ async fn a_branch_that_adds_secrets_waits_for_a_person() {
         let why = refusal(&it, &keys).await;
         assert!(why.contains(place) && why.contains(next), "{why}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_the_organisation_brought_does_not_leave() {
+    // It looks like nothing that is known by its shape.
+    let key = "acme-models-7f3e91";
+    let (it, _state) = with_parts(|parts| {
+        parts.llm = Some(models_with_key(OrgId::LOCAL, key));
+    })
+    .await;
+    let text = format!("a\nMODEL={key}\n");
+    let file = ("config/keys.env", Some(text.as_bytes()));
+    let keys = commit(&it, &it.base, "Keys", &[file]).await;
+    let why = refusal(&it, &keys).await;
+    assert!(why.contains("`config/keys.env:2`"), "{why}");
+    assert!(!why.contains(key), "{why}");
 }
 
 #[tokio::test]

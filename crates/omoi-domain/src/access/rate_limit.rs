@@ -16,6 +16,8 @@ crate::closed_set! {
         CallerWrites = "caller_writes",
         /// Searches and exports of a person or a key.
         CallerSearch = "caller_search",
+        /// Keys for providers of models that a person brings or takes away.
+        ProviderKeys = "provider_keys",
         /// What strangers ask from an address.
         Address = "address",
         /// Credentials from an address that open nothing.
@@ -58,6 +60,8 @@ impl RateScope {
             Self::Caller => (600, 100),
             Self::CallerWrites => (120, 60),
             Self::CallerSearch => (30, 30),
+            // Each has work that waits for a limit go on.
+            Self::ProviderKeys => (20, 20),
             Self::Address => (60, 60),
             Self::BadCredential => (60, 60),
             Self::RefreshFamily => (30, 30),
@@ -75,6 +79,7 @@ impl RateScope {
             Self::Caller
             | Self::CallerWrites
             | Self::CallerSearch
+            | Self::ProviderKeys
             | Self::Address
             | Self::BadCredential => false,
         }

@@ -1,8 +1,13 @@
 //! What it takes to run a command in a clean checkout.
 
+use omoi_domain::id::OrgId;
 use omoi_domain::secret_mask::SecretMask;
+use omoi_llm::brought_keys::BroughtKeyError;
+use omoi_llm::llm_client::LlmClient;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
+use omoi_runtime::telemetry::error_chain;
+use tracing::warn;
 
 use crate::copied_files::CopiedFiles;
 use crate::deployment::{DeploymentParts, FromParts};
@@ -32,7 +37,31 @@ pub struct CheckoutRunner {
     /// Randomness, for the names of checkouts.
     pub rng: Rng,
     /// Takes the secrets of this process out of what a command printed.
-    pub mask: SecretMask,
+    mask: SecretMask,
+    /// Knows the keys that organisations brought for models.
+    llm: Option<LlmClient>,
+}
+
+impl CheckoutRunner {
+    /// What hides the secrets of this process and the keys that `org` brought. One that cannot be read is used by nobody, and
+    /// is left out.
+    ///
+    /// # Errors
+    /// [`BroughtKeyError`] where the keys cannot be looked up for now.
+    pub async fn secrets_of(&self, org: OrgId) -> Result<SecretMask, BroughtKeyError> {
+        let Some(llm) = &self.llm else {
+            return Ok(self.mask.clone());
+        };
+        match llm.read_organisation_mask(org).await {
+            Ok(brought) => Ok(self.mask.joined_with(&brought)),
+            Err(BroughtKeyError::Unavailable(error)) => Err(BroughtKeyError::Unavailable(error)),
+            Err(error @ (BroughtKeyError::Unreadable(_) | BroughtKeyError::NoModel(_))) => {
+                warn!(org.id = %org, error = %error_chain(&error), "A key that an organisation brought is not searched for");
+                let learned = llm.organisation_mask(org).unwrap_or_default();
+                Ok(self.mask.joined_with(&learned))
+            }
+        }
+    }
 }
 
 impl FromParts for CheckoutRunner {
@@ -47,6 +76,7 @@ impl FromParts for CheckoutRunner {
             clock: parts.clock.clone(),
             rng: parts.rng.clone(),
             mask: parts.mask.clone(),
+            llm: parts.llm.clone(),
         }
     }
 }

@@ -5,14 +5,19 @@ use std::time::Duration;
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::{TaskStatus, TaskType};
+use omoi_domain::time::Timestamp;
 use omoi_execution::FromParts as _;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::repository_folders::RepositoryFolders;
+use omoi_execution::spec_selection::SpecSelection;
+use omoi_llm::catalogue::ModelCatalogue;
+use omoi_llm::route::{LlmSettings, RouteTable};
 use omoi_runtime::clock::Clock as _;
+use omoi_store::provider_keys::{self, ProviderKeyRow};
 use omoi_store::tasks::{self, QueueScan};
 use omoi_store::{attempts, projects, specs, tickets};
 use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::deployment::{TestDeployment, unasked_models};
 use omoi_testkit::sample_rows;
 
 omoi_testkit::on_both_databases!(each_task_is_claimed_once);
@@ -71,6 +76,54 @@ async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
         let mut dispatcher = Dispatcher::from_parts(&it.deployment);
         omoi_testkit::deployment::tick_once(&mut dispatcher, now).await;
         assert_eq!(it.task_now(task.id).await.fence, fence, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn an_organisation_without_the_deployments_models_has_those_of_its_own_keys() {
+    let list = ModelCatalogue::load_embedded().unwrap();
+    let today = Timestamp::of_date("2026-11-28").unwrap();
+    let routes = RouteTable::resolve_awaited(&LlmSettings::default(), &list, today).unwrap();
+    let it = TestDeployment::with_parts(|parts| {
+        parts.model = WorkModel::no_model();
+        let models = unasked_models(routes.clone());
+        parts.llm = Some(models.with_awaited_routes(routes, Some("set a key".to_owned())));
+    })
+    .await;
+    let key = |provider: &str| ProviderKeyRow {
+        org_id: it.spec.org_id,
+        provider_name: provider.to_owned(),
+        ring_key: "k1".to_owned(),
+        wrapped_key: vec![1],
+        sealed_key: vec![2],
+        last_four: "x4f9".to_owned(),
+        set_at: it.clock.now(),
+    };
+    let mut selection: SpecSelection = it.build_part();
+    let store = &it.deployment.store;
+    for (brought, maker) in [
+        (&[] as &[&str], "none"),
+        (&["rack"], "none"),
+        (&["openai"], "gpt"),
+        (&["openai", "anthropic"], "claude"),
+        (&[], "none"),
+    ] {
+        let set = it.commit(async |tx| {
+            for row in provider_keys::list_all(tx).await? {
+                provider_keys::take_key(tx, &row.provider_name).await?;
+            }
+            for provider in brought {
+                provider_keys::replace(tx, &key(provider)).await?;
+            }
+            Ok(())
+        });
+        set.await.unwrap();
+        selection.refresh_model(store).await.unwrap();
+        let label = &selection.model.label;
+        assert!(label.starts_with(maker), "{brought:?}: {label}");
+        assert_eq!(selection.begins_tickets(), maker != "none", "{brought:?}");
+        // A script began it.
+        assert_eq!(selection.works_on(&it.spec), maker == "none", "{brought:?}");
     }
 }
 

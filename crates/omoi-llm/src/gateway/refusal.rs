@@ -161,15 +161,20 @@ impl GatewayRefusal {
 
     /// The keys of the organisation whose question it is are not known.
     pub(super) fn of_keys(error: &BroughtKeyError) -> Self {
-        tracing::warn!(error = %ErrorChain(error), "Refused a question: the keys of its organisation are not known");
-        match error {
+        let refusal = match error {
+            BroughtKeyError::NoModel(why) => {
+                tracing::info!(why, "Refused a question: its organisation has no model");
+                return Self::no_model(why);
+            }
             BroughtKeyError::Unreadable(_) => Self::new(
                 StatusCode::FORBIDDEN,
                 "permission_error",
                 ErrorChain(error).to_string(),
             ),
             BroughtKeyError::Unavailable(_) => Self::unavailable_now(error.to_string()),
-        }
+        };
+        tracing::warn!(error = %ErrorChain(error), "Refused a question: the keys of its organisation are not known");
+        refusal
     }
 
     /// A question whose calls failed.
@@ -195,7 +200,7 @@ impl GatewayRefusal {
             (AskError::Keys(error), _) => Self::of_keys(error),
             // Asked again, it is asked with the keys of then.
             (AskError::KeysChanged, _) => Self::unavailable_now(failure.to_string()),
-            (AskError::Reserved { .. }, _) => Self::new(
+            (AskError::Reserved { .. } | AskError::NoKey { .. }, _) => Self::new(
                 StatusCode::FORBIDDEN,
                 "permission_error",
                 failure.to_string(),

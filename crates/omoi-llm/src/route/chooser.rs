@@ -139,13 +139,26 @@ impl RouteChooser<'_> {
     }
 
     /// What the first server has for `name`. A listed one is there for those who name its models: without
-    /// one of its own it leaves the question to the next.
+    /// one of its own it leaves the question to the next. Where the deployment has no key at all, each server has that
+    /// waits for one.
     fn default_routes(&self, name: RouteName) -> Result<Vec<ModelRoute>, RouteError> {
         let servers = self.servers.all_servers().iter();
         let asked = servers
             .filter(|server| server.only_program.is_none())
             .find(|server| !server.is_listed || self.default_model(server, name).is_some())
             .unwrap_or_else(|| self.servers.first_server());
+        if asked.awaits_key() {
+            let servers = self.servers.all_servers().iter();
+            let awaiting = servers.filter(|server| server.awaits_key());
+            let awaiting = awaiting.flat_map(|server| {
+                let model = self.default_model(server, name);
+                model.map_or_else(Vec::new, |model| self.routes_to(server, &model))
+            });
+            let awaiting: Vec<ModelRoute> = awaiting.collect();
+            if !awaiting.is_empty() {
+                return Ok(awaiting);
+            }
+        }
         let model = self.default_model(asked, name);
         let model = model.ok_or_else(|| RouteError::NoModel {
             base_url: asked.base_url.clone(),

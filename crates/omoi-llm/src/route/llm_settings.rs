@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
+use omoi_domain::dialect::Dialect;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::provider_row::ProviderRow;
 use omoi_domain::role_settings::RoleSettingsRow;
 
 use crate::catalogue::provider_at;
 
-use super::ProviderKey;
+use super::{AwaitedKey, ProviderKey};
 
 /// Configuration of one model server.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +70,20 @@ impl ListedProvider {
         let header = headers.find(|header| !self.headers.contains_key(&header.name));
         key.filter(|_| self.key.is_none())
             .or_else(|| Some(header?.variable.as_str()))
+    }
+}
+
+impl ListedProvider {
+    /// Its key, where that alone is missing, so that the one of an organisation can stand in for it.
+    pub(super) fn awaited_key(&self) -> Option<AwaitedKey> {
+        let variable = self.row.key_variable.as_deref()?;
+        let awaits = self.missing_key() == Some(variable) && self.row.only_program.is_none();
+        let mut headers = self.row.manner.headers.iter();
+        let has_headers = headers.all(|header| self.headers.contains_key(&header.name));
+        (awaits && has_headers).then(|| AwaitedKey {
+            variable: variable.to_owned(),
+            is_bearer: self.row.dialect != Dialect::Messages,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::model_kind::BroughtModel;
 use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::role_settings::RoleSettings;
 use omoi_domain::time::Timestamp;
@@ -67,9 +68,33 @@ impl RouteTable {
         now: Timestamp,
     ) -> Result<Self, RouteError> {
         let servers = ServerList::from_settings(settings)?;
+        Self::resolve_with(&servers, settings, catalogue, now)
+    }
+
+    /// As [`RouteTable::resolve_all`], with the providers for which the deployment has no key and an organisation may
+    /// bring one: where a list names them, and as first choices where the deployment has none at all. Their models
+    /// [wait for that key](ModelRoute::awaited_key).
+    ///
+    /// # Errors
+    /// Returns [`RouteError`] where also with every key there is no model.
+    pub fn resolve_awaited(
+        settings: &LlmSettings,
+        catalogue: &ModelCatalogue,
+        now: Timestamp,
+    ) -> Result<Self, RouteError> {
+        let servers = ServerList::with_awaited(settings)?;
+        Self::resolve_with(&servers, settings, catalogue, now)
+    }
+
+    fn resolve_with(
+        servers: &ServerList,
+        settings: &LlmSettings,
+        catalogue: &ModelCatalogue,
+        now: Timestamp,
+    ) -> Result<Self, RouteError> {
         let chooser = RouteChooser {
             settings,
-            servers: &servers,
+            servers,
             catalogue,
             now,
         };
@@ -200,8 +225,21 @@ impl RouteTable {
         names.map(ToOwned::to_owned).collect()
     }
 
+    /// The models of `name` that wait for the key of an organisation.
+    pub(crate) fn brought_models(&self, name: RouteName) -> Vec<BroughtModel> {
+        let choices = self.choices_of(name).iter();
+        let awaiting = choices.filter(|route| route.awaited_key().is_some());
+        let named = awaiting.filter_map(|route| {
+            Some(BroughtModel {
+                provider: route.key_provider()?.to_owned(),
+                model: route.model.clone(),
+            })
+        });
+        named.collect()
+    }
+
     /// The same models, asked with `keys` where they have one for a model's provider. Of a model that the deployment asks
-    /// with several keys of its own in turn, one is left.
+    /// with several keys of its own in turn, one is left. One that still waits for a key is left where no other is.
     #[must_use]
     pub(crate) fn with_brought_keys(&self, keys: &BroughtKeys) -> Self {
         let bring = |list: &Vec<ModelRoute>| {
@@ -212,6 +250,9 @@ impl RouteTable {
                 if brought.iter().all(|other| other.circuit_key() != target) {
                     brought.push(route);
                 }
+            }
+            if brought.iter().any(|route| route.awaited_key().is_none()) {
+                brought.retain(|route| route.awaited_key().is_none());
             }
             brought
         };

@@ -7,8 +7,8 @@ use omoi_domain::dialect::Dialect;
 use omoi_domain::provider_row::{ProviderPreset, ServerKinship};
 
 use super::{
-    ANTHROPIC_BASE_URL, LlmSettings, ModelServer, OPENAI_BASE_URL, ProviderKey, RouteError,
-    ServerSettings, trim_url, variables,
+    ANTHROPIC_BASE_URL, AwaitedKey, LlmSettings, ModelServer, OPENAI_BASE_URL, ProviderKey,
+    RouteError, ServerSettings, trim_url, variables,
 };
 use crate::catalogue::provider_at;
 
@@ -42,6 +42,11 @@ pub(super) struct UpstreamServer {
 }
 
 impl UpstreamServer {
+    /// Whether it can be asked only once an organisation brings a key.
+    pub(super) fn awaits_key(&self) -> bool {
+        matches!(self.keys.first(), Some(ProviderKey::Awaited(_)))
+    }
+
     /// Whether the server has the ways of the vendor of its dialect.
     pub(super) fn acts_like_vendor(&self) -> bool {
         let like = self.settings.like;
@@ -59,7 +64,52 @@ pub(super) struct ServerList {
 
 impl ServerList {
     /// The one server that wins over all, then the person's own list, then the vendors with a key.
+    ///
+    /// # Errors
+    /// Returns [`RouteError`] where that is none.
     pub(super) fn from_settings(settings: &LlmSettings) -> Result<Self, RouteError> {
+        let list = Self::with_keys(settings)?;
+        match (list.servers.is_empty(), list.keyless.first()) {
+            (false, _) => Ok(list),
+            (true, Some((name, variable))) => Err(RouteError::NoKey {
+                provider: name.clone(),
+                variable: variable.clone(),
+            }),
+            (true, None) if settings.own.key.is_none() => Err(RouteError::NoProvider),
+            (true, None) => Err(RouteError::KeyWithoutServer),
+        }
+    }
+
+    /// The same servers, then those that lack a key which an organisation may bring.
+    ///
+    /// # Errors
+    /// Returns [`RouteError`] where that is none.
+    pub(super) fn with_awaited(settings: &LlmSettings) -> Result<Self, RouteError> {
+        let mut list = Self::with_keys(settings)?;
+        let awaited = settings.providers.iter().filter_map(|listed| {
+            let key = listed.awaited_key()?;
+            Some(UpstreamServer::of_listed(settings, listed).awaiting(key))
+        });
+        list.servers.extend(awaited);
+        let is_listed = |name: &str| settings.providers.iter().any(|p| p.row.name == name);
+        for (kind, server) in [(ANTHROPIC, &settings.anthropic), (OPENAI, &settings.openai)] {
+            if list.find_server(kind.name).is_some() || is_listed(kind.name) {
+                continue;
+            }
+            let server = UpstreamServer::of_kind(kind, server)?;
+            list.servers.push(server.awaiting(AwaitedKey {
+                variable: kind.key_variable.to_owned(),
+                is_bearer: kind.dialect != Dialect::Messages,
+            }));
+        }
+        match list.servers.is_empty() {
+            true => Err(RouteError::NoProvider),
+            false => Ok(list),
+        }
+    }
+
+    /// Those that have the keys they want; it may be none.
+    fn with_keys(settings: &LlmSettings) -> Result<Self, RouteError> {
         let mut list = Self {
             servers: Vec::new(),
             keyless: Vec::new(),
@@ -93,15 +143,7 @@ impl ServerList {
         if has_openai && !is_listed(OPENAI.name) {
             list.servers.push(UpstreamServer::of_kind(OPENAI, openai)?);
         }
-        match (list.servers.is_empty(), list.keyless.first()) {
-            (false, _) => Ok(list),
-            (true, Some((name, variable))) => Err(RouteError::NoKey {
-                provider: name.clone(),
-                variable: variable.clone(),
-            }),
-            (true, None) if own.key.is_none() => Err(RouteError::NoProvider),
-            (true, None) => Err(RouteError::KeyWithoutServer),
-        }
+        Ok(list)
     }
 
     /// The server that is asked first.
@@ -150,6 +192,7 @@ struct ServerKind {
     vendor_url: Option<&'static str>,
     url_variable: &'static str,
     model_variable: &'static str,
+    key_variable: &'static str,
 }
 
 const OWN: ServerKind = ServerKind {
@@ -158,6 +201,7 @@ const OWN: ServerKind = ServerKind {
     vendor_url: None,
     url_variable: variables::LLM_BASE_URL,
     model_variable: variables::LLM_MODEL,
+    key_variable: variables::LLM_API_KEY,
 };
 const ANTHROPIC: ServerKind = ServerKind {
     name: "anthropic",
@@ -165,6 +209,7 @@ const ANTHROPIC: ServerKind = ServerKind {
     vendor_url: Some(ANTHROPIC_BASE_URL),
     url_variable: variables::ANTHROPIC_BASE_URL,
     model_variable: variables::ANTHROPIC_MODEL,
+    key_variable: variables::ANTHROPIC_API_KEY,
 };
 const OPENAI: ServerKind = ServerKind {
     name: "openai",
@@ -172,6 +217,7 @@ const OPENAI: ServerKind = ServerKind {
     vendor_url: Some(OPENAI_BASE_URL),
     url_variable: variables::OPENAI_BASE_URL,
     model_variable: variables::OPENAI_MODEL,
+    key_variable: variables::OPENAI_API_KEY,
 };
 
 impl UpstreamServer {
@@ -198,6 +244,14 @@ impl UpstreamServer {
                 ..ServerSettings::default()
             },
         })
+    }
+
+    /// The same server, asked with keys of organisations alone.
+    fn awaiting(self, key: AwaitedKey) -> Self {
+        Self {
+            keys: vec![ProviderKey::Awaited(key)],
+            ..self
+        }
     }
 
     fn of_listed(settings: &LlmSettings, listed: &super::ListedProvider) -> Self {

@@ -36,7 +36,7 @@ fn shape(settings: &LlmSettings) -> Result<String, String> {
     let routes = RouteTable::resolve_all(settings, &list(), now()).map_err(|e| e.to_string())?;
     let [agent, title] = [RouteName::Agent, RouteName::Title].map(|name| routes.route_named(name));
     let key = match &agent.key {
-        ProviderKey::None => "no key",
+        ProviderKey::None | ProviderKey::Awaited(_) => "no key",
         ProviderKey::Header(key) | ProviderKey::Bearer(key) => key.expose_secret(),
     };
     let mut shape = format!("{} {} {key}", agent.base_url, agent.model);
@@ -469,4 +469,58 @@ fn a_listed_provider_replaces_the_vendor_of_its_name_and_says_when_its_key_is_mi
         shape(&settings).unwrap_err(),
         "the provider `fireworks` has no key: set FIREWORKS_API_KEY"
     );
+}
+
+#[test]
+fn providers_without_a_key_wait_for_the_ones_of_organisations() {
+    let none = LlmSettings {
+        anthropic: server(None, ProviderKey::None),
+        openai: server(None, ProviderKey::None),
+        ..LlmSettings::default()
+    };
+    let keyed = LlmSettings {
+        anthropic: server(None, header("a")),
+        ..none.clone()
+    };
+    let with = |settings: &LlmSettings, list: &[&str]| LlmSettings {
+        choices: [(
+            RouteName::Agent,
+            list.iter().map(|choice| (*choice).to_owned()).collect(),
+        )]
+        .into(),
+        ..settings.clone()
+    };
+    let named = ["openai/gpt-6.1-sol", "anthropic/claude-opus-5-5"];
+    for (settings, expected) in [
+        // Without a key and a choice each vendor is there, the usual first.
+        (
+            none.clone(),
+            &[
+                ("claude-sonnet-5-5", Some("ANTHROPIC_API_KEY")),
+                ("gpt-6.1-sol", Some("OPENAI_API_KEY")),
+            ][..],
+        ),
+        (keyed.clone(), &[("claude-sonnet-5-5", None)]),
+        (
+            with(&keyed, &named),
+            &[
+                ("gpt-6.1-sol", Some("OPENAI_API_KEY")),
+                ("claude-opus-5-5", None),
+            ],
+        ),
+        (
+            with(&none, &named[1..]),
+            &[("claude-opus-5-5", Some("ANTHROPIC_API_KEY"))],
+        ),
+    ] {
+        let routes = RouteTable::resolve_awaited(&settings, &list(), now()).unwrap();
+        let found = routes.choices_of(RouteName::Agent).iter().map(|route| {
+            let awaited = route.awaited_key().map(|key| key.variable.as_str());
+            (route.model.as_str(), awaited)
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+    // Elsewhere nothing is assumed without a key.
+    let strict = RouteTable::resolve_all(&none, &list(), now()).unwrap_err();
+    assert_eq!(strict, RouteError::NoProvider);
 }

@@ -33,7 +33,8 @@ pub(super) fn add_credentials(
         builder = builder.header(name, secret_header("", value)?);
     }
     Ok(match &route.key {
-        ProviderKey::None => builder,
+        // A question that awaits a key is refused before.
+        ProviderKey::None | ProviderKey::Awaited(_) => builder,
         ProviderKey::Header(key) => builder.header("x-api-key", secret_header("", key)?),
         ProviderKey::Bearer(key) => builder.header(AUTHORIZATION, secret_header("Bearer ", key)?),
     })

@@ -16,7 +16,7 @@ use omoi_domain::model_route::RouteName;
 use omoi_llm::brought_keys::{BroughtKeyError, BroughtKeySource, BroughtKeys};
 use omoi_llm::gateway::{GatewayRequest, ModelGateway, ReplyBody};
 use omoi_llm::llm_client::LlmClient;
-use omoi_llm::route::{ModelRoute, ProviderKey, RouteTable, ServerSettings};
+use omoi_llm::route::{AwaitedKey, ModelRoute, ProviderKey, RouteTable, ServerSettings};
 use omoi_llm::structured::{MeteredCaller, TypedQuestion, ask_structured};
 use omoi_llm::wire::dialect::Dialect;
 
@@ -86,6 +86,18 @@ struct AskedOffice {
     gateway: ModelGateway,
     meter: Arc<TestMeter>,
     pace: Arc<VirtualPace>,
+}
+
+/// The model of `provider`, which the deployment has no key for.
+fn awaiting(url: &str, provider: &str) -> ModelRoute {
+    let key = AwaitedKey {
+        variable: "RACK_KEY".to_owned(),
+        is_bearer: true,
+    };
+    ModelRoute {
+        key: ProviderKey::Awaited(key),
+        ..of_provider(url, provider, "")
+    }
 }
 
 fn office(list: Vec<ModelRoute>, rows: &Arc<KeyRows>) -> AskedOffice {
@@ -256,6 +268,66 @@ async fn a_key_is_for_its_provider_alone() {
     // The simulated model is asked with no key of anybody.
     let simulated = RouteTable::all_simulated(Dialect::Messages, "http://a");
     assert!(simulated.key_providers().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_of_the_organisation_stands_in_for_one_that_the_deployment_lacks() {
+    let rack = Stub::always(stub::good()).await;
+    let other = Stub::always(stub::good()).await;
+    let rows = KeyRows::with_key(org(1), "rack", ACME_KEY);
+    rows.set_key(org(3), "elsewhere", "sk-other-0123456789abcdef");
+    let list = vec![awaiting(&other.url, "other"), awaiting(&rack.url, "rack")];
+    let mut office = office(list.clone(), &rows);
+    let missing = "set RACK_KEY; or have the organisation bring a key: omoi org provider-key set";
+    let open = RouteTable::from_lists([(RouteName::Agent, list)].into()).unwrap();
+    office.llm = office
+        .llm
+        .with_awaited_routes(open, Some(missing.to_owned()));
+    office.gateway = ModelGateway::new(office.llm.clone(), Arc::clone(&office.meter) as _);
+    let asked: Vec<String> = office.llm.key_providers().into_iter().collect();
+    assert_eq!(asked, ["other", "rack"]);
+    assert_eq!(office.llm.brought_models().len(), 2);
+
+    assert_eq!(office.ask(org(1)).await.0, 200);
+    assert_eq!(
+        (keys_sent(&rack), other.calls()),
+        (vec![ACME_KEY.to_owned()], 0)
+    );
+    // Who brought none, or one for somebody else, is told both ways.
+    for (asking, parts) in [
+        (org(2), [missing, "there is no model to ask"]),
+        (org(3), ["omoi org provider-key set other", "set RACK_KEY"]),
+    ] {
+        let (status, _, text) = office.ask(asking).await;
+        assert_eq!(status, 403, "{text}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+    assert_eq!(rack.calls() + other.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_model_that_waits_for_a_key_is_asked_by_those_who_brought_one() {
+    let rack = Stub::always(stub::good()).await;
+    let other = Stub::always(stub::good()).await;
+    let rows = KeyRows::with_key(org(1), "rack", ACME_KEY);
+    let own = of_provider(&other.url, "other", "deployments");
+    let open = vec![awaiting(&rack.url, "rack"), own.clone()];
+    let open = RouteTable::from_lists([(RouteName::Agent, open)].into()).unwrap();
+    let office = office(vec![own], &rows);
+    let llm = office.llm.with_awaited_routes(open, None);
+    assert!(llm.brought_models().is_empty(), "all have a model");
+    let office = AskedOffice {
+        gateway: ModelGateway::new(llm.clone(), Arc::clone(&office.meter) as _),
+        llm,
+        ..office
+    };
+    for asking in [org(2), org(1)] {
+        assert_eq!(office.ask(asking).await.0, 200);
+    }
+    assert_eq!(
+        (keys_sent(&other), keys_sent(&rack)),
+        (vec!["deployments".to_owned()], vec![ACME_KEY.to_owned()])
+    );
 }
 
 #[tokio::test]

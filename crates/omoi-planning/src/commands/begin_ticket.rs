@@ -60,11 +60,6 @@ struct BeginRefusal {
 }
 
 impl TicketBeginner {
-    /// Whether this process begins what nobody asked it for.
-    pub(crate) fn begins_tickets(&self) -> bool {
-        self.policy.selection.begins_tickets()
-    }
-
     /// Writes what the mode of a ticket asks for. Where that cannot be, the ticket is held up with the reason, and is begun
     /// once a person has it go on.
     ///

@@ -19,6 +19,7 @@ pub(super) async fn adopt_model(
     tx: &mut Tx,
     spec: &mut Spec,
 ) -> Result<bool, SpecCommandError> {
+    let selection = &selection.in_organisation(tx).await?;
     let own = selection.runs_agents().then_some(&selection.model);
     match rules::adopt_model(&spec.work_model(), own) {
         ModelChange::Keep => Ok(false),

@@ -131,7 +131,7 @@ impl Browser {
     }
 }
 
-fn surface_behind(desk: &SignInDesk, door: ApiDoor) -> SurfaceParts {
+pub(crate) fn surface_behind(desk: &SignInDesk, door: ApiDoor) -> SurfaceParts {
     SurfaceParts {
         site: site_behind(door),
         ..surface_with(&desk.test, desk.accounts.clone())

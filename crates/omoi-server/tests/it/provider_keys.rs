@@ -32,13 +32,16 @@ use omoi_llm::meter::{
 };
 use omoi_llm::route::{ModelRoute, ProviderKey, RouteTable, ServerSettings};
 use omoi_llm::wire::dialect::Dialect;
-use omoi_server::ApiDoor;
+use omoi_runtime::rate_limiter::RateLimiter;
+use omoi_server::api::{SurfaceParts, router};
 use omoi_server::stored_provider_keys::StoredProviderKeys;
+use omoi_server::{ApiDoor, RequestLimits};
 use omoi_store::{Tx, deployment};
 use omoi_testkit::organisations::add_organisation;
 use omoi_testkit::raw_connection::RawConnection;
 
 use crate::api::router_with;
+use crate::browsers::surface_behind;
 use crate::shutdown::StandingPace;
 use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, refused};
 
@@ -46,6 +49,7 @@ both!(
     a_key_is_told_to_nobody_again,
     a_key_that_cannot_be_kept_is_refused,
     each_organisation_is_asked_for_with_its_own_key,
+    who_changes_keys_too_often_waits,
 );
 
 const LOCAL: &str = "/organizations/01930000-0000-7000-8000-000000000001/provider-keys";
@@ -193,6 +197,28 @@ async fn a_key_that_cannot_be_kept_is_refused(mut desk: SignInDesk) {
     assert_eq!(said, refused(503, "encryption_not_configured"));
     let (_, listed) = desk.ask((Method::GET, LOCAL), Some(&owner), None).await;
     assert_eq!(listed["items"], json!([]));
+}
+
+async fn who_changes_keys_too_often_waits(mut desk: SignInDesk) {
+    let owner = token_of(&desk, "ada@example.org", OrgId::LOCAL, SystemRole::Owner).await;
+    let limiter = RateLimiter::of_process(desk.test.deployment.clock.clone());
+    let surface = SurfaceParts {
+        limits: RequestLimits::counted_by(limiter),
+        ..surface_behind(&desk, ApiDoor::Network)
+    };
+    desk.router = router(surface, ApiDoor::Network);
+    let path = format!("{LOCAL}/rack");
+    for n in 0..20 {
+        let said = desk.code_of((Method::DELETE, &path), &owner, None).await;
+        assert_eq!(said, refused(404, "not_found"), "{n}");
+    }
+    let said = desk.code_of((Method::DELETE, &path), &owner, None).await;
+    assert_eq!(said, refused(429, "rate_limited"));
+    let (status, listed) = desk.ask((Method::GET, LOCAL), Some(&owner), None).await;
+    assert_eq!(status, 200, "{listed}");
+    desk.test.advance_clock(3);
+    let said = desk.code_of((Method::DELETE, &path), &owner, None).await;
+    assert_eq!(said, refused(404, "not_found"));
 }
 
 /// The key of each call, in order.

@@ -241,9 +241,10 @@ async fn become_owner(
     purpose: AccessPurpose,
     ownership: Option<FolderOwnership>,
 ) -> anyhow::Result<OwnerAccess> {
-    if purpose == AccessPurpose::Work {
-        check_has_model(&settings.config)?;
-    }
+    let missing = match purpose {
+        AccessPurpose::Work => missing_model(&settings.config)?,
+        AccessPurpose::Ask | AccessPurpose::SetUp => None,
+    };
     let roles = ProcessRoles {
         api: true,
         orchestrator: purpose != AccessPurpose::Ask,
@@ -273,14 +274,21 @@ async fn become_owner(
     .await?;
     let client = process.client.clone();
     let client = client.asking_from(context.current_repository().as_deref());
-    Ok(OwnerAccess {
+    let access = OwnerAccess {
         client,
         status: Some(process.status.clone()),
         server: None,
         choice: OrganizationChoice::Folder,
         shares_paths: true,
         own: Some(process),
-    })
+    };
+    if let Some(missing) = missing
+        && access.client.list_provider_keys(OrgId::LOCAL).await?.is_empty()
+    {
+        access.close(futures::stream::pending()).await?;
+        return Err(missing);
+    }
+    Ok(access)
 }
 
 impl OwnerAccess {
@@ -384,15 +392,23 @@ impl OwnerAccess {
     }
 }
 
-/// Says exactly what to set where there is nobody to ask.
-fn check_has_model(config: &Config) -> anyhow::Result<()> {
+/// What to set, where there is nobody to ask unless the organisation of the data folder brought a key.
+///
+/// # Errors
+/// The same, where nothing can have been brought, as there is no data folder yet.
+fn missing_model(config: &Config) -> anyhow::Result<Option<anyhow::Error>> {
     let options = LlmOptions::from_config(config);
     if options.is_simulated() {
-        return check_scenario(config);
+        return check_scenario(config).map(|()| None);
     }
     let hint = "export ANTHROPIC_API_KEY=… or OPENAI_API_KEY=…, and let `omoi doctor` try it; \
                 without a key: --model simulated --scenario FILE";
-    composition::live_routes(&options, SystemClock.now())?
-        .map(drop)
-        .map_err(|error| anyhow::Error::new(error).context(ErrorHint(hint.to_owned())))
+    let Err(error) = composition::live_routes(&options, SystemClock.now())? else {
+        return Ok(None);
+    };
+    let missing = anyhow::Error::new(error).context(ErrorHint(hint.to_owned()));
+    match DataOptions::from_config(config).folder.exists() {
+        true => Ok(Some(missing)),
+        false => Err(missing),
+    }
 }

@@ -15,6 +15,7 @@ use omoi_domain::prompt_family::PromptFamily;
 use omoi_domain::time::Timestamp;
 use omoi_execution::metering::{CallLedger, StoredQuota};
 use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts as _};
+use omoi_llm::brought_keys::missing_words;
 use omoi_llm::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
@@ -45,13 +46,16 @@ pub(super) struct ModelSetup {
     pub(super) outage_wait: Duration,
     /// What people should know about them.
     pub(super) notes: Vec<String>,
-    llm: Result<LlmClient, String>,
+    /// Why organisations that brought no key have no model to ask.
+    missing: Option<String>,
+    llm: Option<LlmClient>,
 }
 
 impl ModelSetup {
     /// The gateway of this process, or why it has no model.
     pub(super) fn open_gateway(&self, parts: &DeploymentParts) -> Result<ModelGateway, String> {
-        let llm = self.llm.clone()?;
+        let why = || self.missing.clone().unwrap_or_default();
+        let llm = self.llm.clone().ok_or_else(why)?;
         llm.quota.set_book(Arc::new(StoredQuota::from_parts(parts)));
         Ok(ModelGateway::new(
             llm,
@@ -80,7 +84,7 @@ impl ModelSetup {
 
     /// Keeps for which providers organisations may bring keys of their own.
     async fn note_key_providers(&self, store: &Store) -> anyhow::Result<()> {
-        let asked = self.llm.as_ref().map(|llm| llm.routes.key_providers());
+        let asked = self.llm.as_ref().map(LlmClient::key_providers);
         let names: Vec<String> = asked.unwrap_or_default().into_iter().collect();
         let system = store.system();
         let known = system
@@ -99,7 +103,7 @@ impl ModelSetup {
         if roles.orchestrator {
             self.note_key_providers(store).await?;
         }
-        let (Ok(llm), true) = (&self.llm, roles.orchestrator) else {
+        let (Some(llm), true) = (&self.llm, roles.orchestrator) else {
             return Ok(());
         };
         let digest = llm.routes.models_digest();
@@ -128,12 +132,12 @@ impl ModelSetup {
 
     /// What answers questions of the platform itself.
     pub(super) fn platform_llm(&self) -> Option<LlmClient> {
-        self.llm.as_ref().ok().cloned()
+        self.llm.clone()
     }
 
-    /// Why there is no model to ask.
+    /// Why there is no model to ask for organisations that brought no key.
     pub(super) fn missing_reason(&self) -> Option<&str> {
-        self.llm.as_ref().err().map(String::as_str)
+        self.missing.as_deref()
     }
 }
 
@@ -182,37 +186,45 @@ pub(super) async fn start_models(
         agent_models: AgentModels::new(unknown, BTreeMap::new()),
         outage_wait: options.outage_wait,
         notes: Vec::new(),
-        llm: Err(why),
+        missing: Some(why),
+        llm: None,
     };
-    let routes = match (simulated, start.roles.orchestrator) {
-        (true, true) => {
-            let server = start_simulation(&load_scenario(&options)?, handle, clock).await?;
-            let dialect = options.simulated_dialect;
-            let base = match dialect {
-                Dialect::Messages => server,
-                Dialect::ChatCompletions | Dialect::Responses => format!("{server}/v1"),
-            };
-            RouteTable::all_simulated(dialect, &base)
-        }
+    let now = clock.now();
+    let open = match (simulated, start.roles.orchestrator) {
+        (false, true) => awaited_routes(&options, now)?,
+        (true, _) | (false, false) => None,
+    };
+    let (routes, missing) = match (simulated, start.roles.orchestrator) {
+        (true, true) => (simulated_routes(&options, handle, clock).await?, None),
         (true, false) => {
             let why = "the process that runs the sandboxes scripts the answers";
             return Ok(without(WorkModel::simulated_model(None), why.to_owned()));
         }
-        (false, _) => match live_routes(&options, clock.now())? {
-            Ok(routes) => routes,
-            Err(why) => return Ok(without(WorkModel::no_model(), why.to_string())),
+        (false, _) => match (live_routes(&options, now)?, &open) {
+            (Ok(routes), _) => (routes, None),
+            (Err(why), None) => return Ok(without(WorkModel::no_model(), why.to_string())),
+            (Err(why), Some(open)) => {
+                let missing = missing_words(&why, &open.key_providers());
+                (open.clone(), Some(missing))
+            }
         },
     };
-    let llm = build_llm(routes, &options, clock, rng)?;
-    let llm = llm.hiding_secrets(&start.config.secret_mask());
+    let mut llm = build_llm(routes, &options, clock, rng)?;
+    llm = llm.hiding_secrets(&start.config.secret_mask());
+    if let Some(open) = open {
+        let open = open.with_answer_times(&options.answer_times);
+        llm = llm.with_awaited_routes(open, missing.clone());
+    }
     let agent = llm.routes.route_named(RouteName::Agent);
     Ok(ModelSetup {
-        model: match simulated {
-            true => {
+        model: match (simulated, &missing) {
+            (true, _) => {
                 let file = options.scenario.as_ref();
                 WorkModel::simulated_model(file.map(|path| path.display().to_string()))
             }
-            false => WorkModel::live_model(&agent.model),
+            (false, None) => WorkModel::live_model(&agent.model),
+            // What an organisation brings, its own work alone is answered by.
+            (false, Some(_)) => WorkModel::no_model(),
         },
         notes: llm.routes.route_notes(),
         outage_wait: options.outage_wait,
@@ -220,8 +232,30 @@ pub(super) async fn start_models(
             true => AgentModels::new(unknown, BTreeMap::new()),
             false => agent_models(&llm.routes, &model_catalogue(&options)?),
         },
-        llm: Ok(llm),
+        missing,
+        llm: Some(llm),
     })
+}
+
+/// Starts the simulated model, and has every route lead there.
+async fn simulated_routes(
+    options: &LlmOptions,
+    handle: &LifecycleHandle,
+    clock: &Clocked,
+) -> anyhow::Result<RouteTable> {
+    let server = start_simulation(&load_scenario(options)?, handle, clock).await?;
+    let dialect = options.simulated_dialect;
+    let base = match dialect {
+        Dialect::Messages => server,
+        Dialect::ChatCompletions | Dialect::Responses => format!("{server}/v1"),
+    };
+    Ok(RouteTable::all_simulated(dialect, &base))
+}
+
+/// The routes to real models with the keys that organisations may bring; none where also those lead to no model.
+fn awaited_routes(options: &LlmOptions, now: Timestamp) -> anyhow::Result<Option<RouteTable>> {
+    let list = model_catalogue(options)?;
+    Ok(RouteTable::resolve_awaited(&options.servers, &list, now).ok())
 }
 
 /// What is known of the models of each kind of work.
@@ -346,7 +380,7 @@ mod tests {
         };
         let agent = routes.route_named(RouteName::Agent);
         let key = match &agent.key {
-            route::ProviderKey::None => "no key".to_owned(),
+            route::ProviderKey::None | route::ProviderKey::Awaited(_) => "no key".to_owned(),
             route::ProviderKey::Header(key) => format!("key {}", key.expose_secret()),
             route::ProviderKey::Bearer(key) => format!("token {}", key.expose_secret()),
         };

@@ -181,9 +181,9 @@ fn commands_of_teams_say_the_same_wherever_they_are_typed() {
     laptop.refused(&["org", "invite", "bob@example.org"], "mail");
     laptop.refused(&["org", "create", "acme"], "omoi login URL");
 
+    // It has no model of its own.
     let up = World::two_tasks("scenario.yaml");
-    let serving = up.command(&["up", "--port", "0", "--json"]);
-    let mut serving = up.start(up.simulated(serving));
+    let mut serving = up.start(up.command(&["up", "--port", "0", "--json"]));
     address(&mut serving).expect("no address");
     let run = |words: &[&str]| on_folder(&up, words);
     let on_up = story_of(&Place {
@@ -191,11 +191,46 @@ fn commands_of_teams_say_the_same_wherever_they_are_typed() {
         ..laptop
     });
     assert_eq!(on_up, without_server);
+    a_key_is_brought_and_taken_away(&up);
     serving.kill();
 
     let on_server = on_a_teams_server();
     assert_eq!(on_server, without_server);
     insta::assert_snapshot!("team_commands", without_server.join("\n"));
+}
+
+/// An organisation brings a key to a deployment that has none; nobody reads it again.
+fn a_key_is_brought_and_taken_away(world: &World) {
+    let typed = |words: &[&str], line: &str| {
+        let file = world.beside("line");
+        fs::write(&file, line).unwrap();
+        let mut command = world.command(&[&["org", "provider-key"], words].concat());
+        command.current_dir(world.home());
+        command.stdin(Stdio::from(File::open(&file).unwrap()));
+        world.start(command).wait()
+    };
+    let (key, short) = ("sk-acme-0123456789-x4f9", "sk-too-short");
+    for (provider, line, says) in [
+        ("openai", "", "omoi org provider-key set openai < FILE"),
+        ("openai", short, "16 to 512 letters"),
+        ("rack", key, "it asks anthropic, openai"),
+    ] {
+        let said = typed(&["set", provider], line);
+        let is_refused = !said.status.success() && said.stderr.contains(says);
+        assert!(is_refused, "{says}: {said:?}");
+        assert!(line.is_empty() || !said.stderr.contains(line), "{said:?}");
+    }
+    let set = typed(&["set", "openai"], &format!("{key}\n")).exited(0);
+    assert!(set.stderr.contains("your key …x4f9"), "{set:?}");
+    let listed = typed(&["list"], "").exited(0).stdout;
+    assert!(listed.starts_with("openai  …x4f9  since "), "{listed}");
+    assert!(!listed.contains("0123456789"), "{listed}");
+    typed(&["remove", "openai"], "").exited(0);
+    let listed = typed(&["list", "--json"], "").exited(0).stdout;
+    assert_eq!(listed.trim(), "[]");
+    let again = typed(&["remove", "openai"], "");
+    let is_refused = !again.status.success() && again.stderr.contains("provider key");
+    assert!(is_refused, "{again:?}");
 }
 
 fn on_a_teams_server() -> Vec<String> {

@@ -115,7 +115,8 @@ async fn insert_spec(
                 }
             }
         }
-        let mut spec = draft.numbered(tx, &policy.selection, number, branch);
+        let selection = policy.selection.in_organisation(tx).await?;
+        let mut spec = draft.numbered(tx, &selection, number, branch);
         if let Some(ticket) = &begun {
             shape_spec(&mut spec, ticket);
         }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::event::Consumer;
 use omoi_protocol::api::PhaseProgressionStatus;
-use omoi_store::tickets;
+use omoi_store::{StoreError, tickets};
 
 use super::get_status::loop_status;
 use crate::api::caller::Allowed;
@@ -23,15 +23,18 @@ pub(super) async fn get_phase_progression(
     State(s): Surface,
 ) -> Answer<PhaseProgressionStatus> {
     caller.expect_also(Permission::TicketRead)?;
-    let waiting = caller
-        .own_rows()
-        .read(async |tx| tickets::list_to_begin(tx).await);
-    let n_tickets_to_begin = waiting.await?.len() as u64;
+    let selection = &s.parts.policy.selection;
+    let rows = caller.own_rows();
+    let read = rows.read(async |tx| {
+        let waiting = tickets::list_to_begin(tx).await?;
+        Ok::<_, StoreError>((waiting.len(), selection.in_organisation(tx).await?))
+    });
+    let (n_waiting, selection) = read.await?;
     let mut loops = s.reconcilers.iter().map(loop_status);
     let planner = loops.find(|one| one.name == Consumer::Planner.as_str());
     Ok(Json(PhaseProgressionStatus {
-        is_running: planner.is_some() && s.parts.policy.selection.begins_tickets(),
+        is_running: planner.is_some() && selection.begins_tickets(),
         planner,
-        n_tickets_to_begin,
+        n_tickets_to_begin: n_waiting as u64,
     }))
 }
