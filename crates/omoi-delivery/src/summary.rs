@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::approval::ApprovalState;
 use omoi_domain::attempt::{AttemptState, SubjectKind};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::hand_over::HandOverState;
@@ -22,6 +23,7 @@ use omoi_protocol::summary::{
     RunSummary, SuiteSummary, TaskCounts,
 };
 use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::Task;
 use omoi_store::{
     StoreError, Tenant, Tx, ablations, approvals, checks, costs, deliveries, discoveries, events,
     merges, opinions, phases, projects, requirements, tasks, tickets,
@@ -158,6 +160,18 @@ async fn reason(tx: &mut Tx, spec: &Spec) -> Result<Option<String>, StoreError> 
                 .first()
                 .and_then(|asked| phase_asked_about(asked.kind));
             phase.map(|phase| format!("{phase} waits for approval"))
+        }
+        SpecStatus::Working => {
+            let all = tasks::of_spec(tx, spec.id).await?;
+            let asks = |task: &&Task| task.blocked_by == Some(TaskBlock::Question);
+            let asking = all.iter().find(asks).map(|task| {
+                let what = task.blocked_reason.as_deref().unwrap_or_default();
+                format!(
+                    "{} waits for an answer ({what})",
+                    HumanRef::task(task.number)
+                )
+            });
+            asking.or_else(|| spec.last_error.clone())
         }
         _ => spec.last_error.clone(),
     })

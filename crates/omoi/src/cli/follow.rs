@@ -4,6 +4,7 @@ mod disk_stall;
 mod ending;
 mod questions;
 mod run_display;
+mod sole_question;
 mod stop_sources;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,7 +52,7 @@ enum FollowEnd {
     Over,
     /// The plan waits for a person.
     Waiting,
-    /// What a phase made waits for a person.
+    /// What a phase made waits for a person, or what an agent asks, without which nothing goes on.
     Asked(Box<ApprovalView>),
     /// SIGINT or SIGTERM asked this process to stop.
     Interrupted,
@@ -85,6 +86,7 @@ pub(crate) async fn follow_run(
         deliver: format!("omoi spec deliver {spec}{again}"),
         is_over,
         is_stall_told: false,
+        n_idle_looks: 0,
         disk_wait: followed.disk_wait,
     };
     let resume = run.resume.clone();
@@ -105,11 +107,7 @@ pub(crate) async fn follow_run(
             WAITING
         }
         FollowEnd::Asked(ref asked) => {
-            let id = asked.id;
-            eprintln!(
-                "Waiting for you ({}): omoi approvals approve {id}{again}",
-                asked.kind
-            );
+            print_asked(asked, &again);
             eprintln!("Then resume: {resume}");
             WAITING
         }
@@ -139,6 +137,18 @@ pub(crate) async fn follow_run(
     Ok(ExitCode::from(code))
 }
 
+/// Says what a person is asked, and how to decide it.
+fn print_asked(asked: &ApprovalView, again: &str) {
+    let id = asked.id;
+    match (asked.kind, &asked.question) {
+        (ApprovalKind::Question, Some(question)) => {
+            eprintln!("An agent asks: {}", clean_line(question));
+            eprintln!("Answer it: omoi approvals answer {id} TEXT{again}");
+        }
+        (kind, _) => eprintln!("Waiting for you ({kind}): omoi approvals approve {id}{again}"),
+    }
+}
+
 /// A run being followed.
 struct RunFollower<'a> {
     context: &'a CommandContext,
@@ -149,6 +159,8 @@ struct RunFollower<'a> {
     deliver: String,
     is_over: bool,
     is_stall_told: bool,
+    /// Looks in a row in which nobody worked and an agent waited for an answer.
+    n_idle_looks: u32,
     disk_wait: Duration,
 }
 
@@ -194,6 +206,9 @@ impl RunFollower<'_> {
                 FollowEvent::Look => {
                     if let Some(reason) = self.stays_full().await? {
                         return Ok(FollowEnd::Stalled(reason));
+                    }
+                    if let Some(asked) = self.find_sole_question().await {
+                        return Ok(FollowEnd::Asked(asked));
                     }
                     look = SystemClock.sleep(LOOK);
                 }

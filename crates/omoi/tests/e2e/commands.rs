@@ -53,7 +53,8 @@ fn holds(text: &str, lines: &[&str]) {
 
 #[test]
 fn a_plan_that_waits_answers_scripts_with_objects() {
-    let world = World::two_tasks("scenario.yaml");
+    let mut world = World::two_tasks("scenario.yaml");
+    world.change_scenario(with_asking_agent);
     let said = world.start(world.run(&[])).wait().exited(3);
     assert_eq!(said.summary()["outcome"], "blocked");
 
@@ -103,6 +104,24 @@ fn a_plan_that_waits_answers_scripts_with_objects() {
         let path = file["path"].as_str().unwrap();
         assert_eq!(fs::read_to_string(folder.join(path)).unwrap(), file["text"]);
     }
+
+    // The only agent that could go on asks a person: no script waits for that.
+    let said = world.start(world.go_on("approve")).wait().exited(3);
+    let summary = said.summary();
+    assert_eq!(summary["outcome"], "blocked", "{summary:#}");
+    let waits = "TSK-001 waits for an answer (question: Who is greeted first?)";
+    assert_eq!(summary["reason"], waits);
+    let says = ["omoi approvals answer ", "Then resume: omoi spec resume "];
+    holds(&said.stderr, &says);
+}
+
+/// `scenario`, in which the agent of the first task asks once it has written its file.
+fn with_asking_agent(scenario: String) -> String {
+    let next_rule = "  - when: {role: implementer, task: TSK-002, turn: 0}\n";
+    let asks =
+        "      - tool: {name: ask_person, input: {question: Who is greeted first?, choices: []}}\n";
+    assert_eq!(scenario.matches(next_rule).count(), 1);
+    scenario.replace(next_rule, &format!("{asks}{next_rule}"))
 }
 
 #[test]
