@@ -1,7 +1,9 @@
 //! Every act that changes an account. One transaction each, but where a password is hashed in between.
 
 pub mod account_end;
+mod asked_mail;
 pub mod browser_session;
+pub mod denied_key;
 pub mod device_login;
 pub mod grant;
 pub mod invitation;

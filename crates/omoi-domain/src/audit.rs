@@ -63,6 +63,9 @@ crate::closed_set! {
         ApiKeyCreated = "api_key_created",
         /// Revoked a key.
         ApiKeyRevoked = "api_key_revoked",
+        /// Asked with a key that is not good any more, or for what its scopes do not hold; one of many such requests is
+        /// written down.
+        ApiKeyDenied = "api_key_denied",
         /// Invited somebody.
         MemberInvited = "member_invited",
         /// Took an invitation back.

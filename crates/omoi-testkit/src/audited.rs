@@ -4,7 +4,7 @@
 use omoi_domain::audit::AuditAction;
 
 /// These acts.
-pub const ACTS_OF_COMMANDS: [AuditAction; 7] = [
+pub const ACTS_OF_COMMANDS: [AuditAction; 8] = [
     AuditAction::LoginFailed,
     AuditAction::LoginBlockedLockout,
     AuditAction::AccountLocked,
@@ -12,4 +12,5 @@ pub const ACTS_OF_COMMANDS: [AuditAction; 7] = [
     AuditAction::AccountEnabled,
     AuditAction::RefreshTokenReuse,
     AuditAction::AccountLinkMade,
+    AuditAction::ApiKeyDenied,
 ];

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 #[path = "cli/agents.rs"]
 mod agents;
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/servers.rs"]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use omoi_accounts::audit::{record_act, verify_chain};
+use omoi_accounts::commands::denied_key::note_denied_key;
 use omoi_accounts::commands::invitation::{
     InvitationWay, accept_invitation, invite_member, revoke_invitation,
 };
@@ -528,9 +529,32 @@ async fn an_act_is_told_with_its_change_or_not_at_all(desk: Desk) {
 async fn acts_that_no_operation_comes_to_are_told(desk: Desk) {
     let accounts = &desk.accounts;
     let ada = desk.add_user(ADA).await;
+    let [revoked, ended] = [None, Some(1)].map(|days| NewApiKey {
+        name: "ci".to_owned(),
+        scopes: Vec::new(),
+        days,
+    });
+    let revoked = create_person_key(accounts, ada, None, revoked)
+        .await
+        .unwrap();
+    let ended = create_person_key(accounts, ada, None, ended).await.unwrap();
+    revoke_person_key(accounts, ada, revoked.row.id)
+        .await
+        .unwrap();
     let mut known = 0;
     told_since(&desk, OrgId::PLATFORM, &mut known).await;
     let n_known = known;
+    let keys = [&revoked, &ended].map(|made| made.key.expose_secret());
+    // A text that is no key, and a key that is good, are no acts.
+    for key in [keys[0], keys[0], keys[1], "sk_live_nothing", ""] {
+        note_denied_key(accounts, key).await.unwrap();
+    }
+    let told = told_since(&desk, OrgId::PLATFORM, &mut known).await;
+    assert_eq!(told, ["api_key_denied"]);
+    desk.advance(Duration::from_hours(25));
+    note_denied_key(accounts, keys[1]).await.unwrap();
+    let last = entries(&desk, OrgId::PLATFORM).await.pop().unwrap();
+    assert!(last.value_after.unwrap().contains("expired"));
     let signed_in = desk.sign_in(ADA, PASSWORD, HERE).await.unwrap();
     let token = signed_in.refresh_token.expose_secret();
     refresh_session(accounts, token).await.unwrap();
@@ -562,6 +586,7 @@ async fn acts_that_no_operation_comes_to_are_told(desk: Desk) {
             AuditAction::LoginFailed,
             AuditAction::LoginBlockedLockout,
             AuditAction::RefreshTokenReuse,
+            AuditAction::ApiKeyDenied,
         ];
         assert_eq!(is_refusal, in_vain.contains(&entry.action), "{entry:?}");
     }

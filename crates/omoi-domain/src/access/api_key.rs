@@ -19,6 +19,18 @@ crate::closed_set! {
     }
 }
 
+crate::closed_set! {
+    /// Why a key opens nothing any more.
+    KeyDenial {
+        /// Somebody revoked it.
+        Revoked = "revoked",
+        /// Its time is over.
+        Expired = "expired",
+        /// Its owner may not sign in, or belongs to the organisation no more.
+        Owner = "owner",
+    }
+}
+
 /// How many days a key of `kind` lives that was asked for `days`; `None` for more than it may, or none at all.
 /// An agent's key always has an end.
 pub fn key_days(kind: ApiKeyKind, days: Option<u32>) -> Option<Option<u32>> {

@@ -488,7 +488,11 @@ async fn note_denial(
         ErrorCode::Forbidden | ErrorCode::InsufficientScope
     );
     let accounts = &surface.accounts;
-    let (action, now) = (AuditAction::PermissionDenied, surface.parts.clock.now());
+    let action = match (refused.error_code(), holder.credential) {
+        (ErrorCode::InsufficientScope, CredentialKind::Key(_)) => AuditAction::ApiKeyDenied,
+        _ => AuditAction::PermissionDenied,
+    };
+    let now = surface.parts.clock.now();
     if !is_denial || !accounts.denials.count_denial(holder.actor, action, now) {
         return;
     }

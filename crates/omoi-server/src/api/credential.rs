@@ -8,7 +8,9 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method};
+use tracing::warn;
 
+use omoi_accounts::commands::denied_key::note_denied_key;
 use omoi_accounts::context::RequestSource;
 use omoi_accounts::error::AccountError;
 use omoi_accounts::holder::{
@@ -19,6 +21,7 @@ use omoi_domain::actor::Actor;
 use omoi_domain::audit::RequestOrigin;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::CredentialId;
+use omoi_runtime::telemetry::error_chain;
 
 use super::ApiSurface;
 use crate::access_log::{LoggedId, note_caller};
@@ -145,6 +148,12 @@ async fn holder_of_text(
             limits
                 .count_address(RateScope::BadCredential, address, head.extensions)
                 .await?;
+            let origin = head_origin(head, None, &surface.site);
+            let noted = note_denied_key(&surface.accounts.for_request(origin), given).await;
+            // The refusal stands whether or not it can be told of.
+            if let Err(error) = noted {
+                warn!(error = %error_chain(&error), "A refused key is not in the audit log");
+            }
             Err(ApiError::no_credential())
         }
         Err(other) => Err(surface.refuse_account(other)),
@@ -234,14 +243,22 @@ pub(super) fn request_origin(
     holder: Option<&CredentialHolder>,
     site: &Site,
 ) -> RequestOrigin {
-    let source = peer_source(parts, site);
+    head_origin(RequestHead::of_parts(parts), holder, site)
+}
+
+fn head_origin(
+    head: RequestHead<'_>,
+    holder: Option<&CredentialHolder>,
+    site: &Site,
+) -> RequestOrigin {
+    let source = peer_source(head, site);
     let user_agent = source.short_user_agent();
     let credential = holder.and_then(|holder| match holder.credential {
         CredentialKind::Folder => None,
         CredentialKind::SignIn { session, .. } => Some(session.as_uuid()),
         CredentialKind::Key(key) => Some(key.as_uuid()),
     });
-    let logged = parts.extensions.get::<LoggedId>();
+    let logged = head.extensions.get::<LoggedId>();
     RequestOrigin {
         actor: holder.map_or(Actor::System, |holder| holder.actor),
         credential: credential.map(CredentialId::from_uuid),
@@ -263,11 +280,11 @@ pub(crate) fn peer_address(headers: &HeaderMap, extensions: &Extensions, site: &
     site.client_address(peer.ip(), hops.into_iter())
 }
 
-fn peer_source(parts: &Parts, site: &Site) -> RequestSource {
-    let agent = parts.headers.get(USER_AGENT);
+fn peer_source(head: RequestHead<'_>, site: &Site) -> RequestSource {
+    let agent = head.headers.get(USER_AGENT);
     let user_agent = agent.and_then(|agent| agent.to_str().ok());
     RequestSource {
-        ip: peer_address(&parts.headers, &parts.extensions, site),
+        ip: peer_address(head.headers, head.extensions, site),
         user_agent: user_agent.unwrap_or_default().to_owned(),
     }
 }
@@ -280,7 +297,7 @@ impl FromRequestParts<ApiSurface> for PeerSource {
         surface: &ApiSurface,
     ) -> Result<Self, Infallible> {
         Ok(Self {
-            source: peer_source(parts, &surface.site),
+            source: peer_source(RequestHead::of_parts(parts), &surface.site),
             origin: request_origin(parts, None, &surface.site),
         })
     }

@@ -9,20 +9,23 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use omoi_accounts::access_token::{AccessClaims, AccessTokens};
-use omoi_accounts::commands::key::{NewApiKey, OrganisationKey, create_organisation_key};
+use omoi_accounts::commands::key::{
+    NewApiKey, OrganisationKey, create_organisation_key, revoke_organisation_key,
+};
 use omoi_accounts::commands::member::{MemberAuthority, remove_member};
 use omoi_accounts::commands::register::{Registration, register_user};
 use omoi_accounts::context::RequestSource;
 use omoi_accounts::error::AccountError;
 use omoi_accounts::key_ring::KeyRing;
-use omoi_domain::access::role::SystemRole;
+use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::actor::Actor;
-use omoi_domain::id::{OrgId, ProjectId, TaskId, UserId};
+use omoi_domain::audit::{AuditAction, AuditOutcome};
+use omoi_domain::id::{CredentialId, OrgId, ProjectId, TaskId, UserId};
 use omoi_domain::time::Timestamp;
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
 use omoi_server::ApiDoor;
-use omoi_store::{Tx, events, memberships, projects};
+use omoi_store::{Tx, audit_log, events, memberships, projects};
 use omoi_testkit::deployment::TestDeployment;
 use uuid::Uuid;
 
@@ -37,6 +40,7 @@ both!(
     a_cursor_of_another_organisation_leads_nowhere,
     a_caller_of_several_organisations_acts_where_the_row_is,
     an_agents_key_stays_in_its_project,
+    a_refused_key_is_told_in_the_audit_log,
 );
 
 const ADA: &str = "ada@example.org";
@@ -386,6 +390,54 @@ async fn agents_key(
         Ok(made) => Some(made.key.expose_secret().to_owned()),
         Err(AccountError::Escalation(_)) => None,
         Err(error) => panic!("{error}"),
+    }
+}
+
+async fn a_refused_key_is_told_in_the_audit_log(desk: SignInDesk) {
+    let maker = desk.add_user(ADA, &MEMBER).await;
+    let operator = || MemberAuthority::of_operator(OrgId::LOCAL);
+    let owner = OrganisationKey::Role(MemberRole::System(SystemRole::Member));
+    let new = NewApiKey {
+        name: "ci".to_owned(),
+        scopes: vec!["spec:read".parse().unwrap()],
+        days: None,
+    };
+    let made = create_organisation_key(&desk.accounts, operator(), maker, owner, new).await;
+    let made = made.unwrap();
+    let (key, id) = (made.key.expose_secret(), made.row.id);
+    let ask = async |path: &str, key: &str| desk.code_of((Method::GET, path), key, None).await;
+    assert_eq!(ask("/specs", key).await, refused(200, ""));
+    assert_eq!(
+        ask("/tickets", key).await,
+        refused(403, "insufficient_scope")
+    );
+    revoke_organisation_key(&desk.accounts, operator(), id)
+        .await
+        .unwrap();
+    // Of a client that asks again and again one in ten is told, and nothing of what was never a key.
+    for key in [key, key, key, "sk_live_nothing"] {
+        assert_eq!(ask("/specs", key).await, refused(401, "unauthenticated"));
+    }
+    let rows = desk.accounts.store.tenant(OrgId::LOCAL);
+    let log = rows.read(async |tx: &mut Tx| audit_log::entries_after(tx, 0).await);
+    let mut denied = log.await.unwrap();
+    denied.retain(|entry| entry.action == AuditAction::ApiKeyDenied);
+    let [beyond, revoked] = denied.as_slice() else {
+        panic!("{denied:#?}")
+    };
+    assert_eq!(
+        beyond.credential_id.map(CredentialId::as_uuid),
+        Some(id.as_uuid())
+    );
+    assert_eq!(revoked.target.target_id, Some(id.as_uuid()));
+    assert!(
+        revoked.ip.is_some() && revoked.request_id.is_some(),
+        "{revoked:?}"
+    );
+    for (entry, says) in [(beyond, "ticket:read"), (revoked, "revoked")] {
+        let after = entry.value_after.as_deref().unwrap_or_default();
+        assert!(after.contains(says) && !after.contains(key), "{after}");
+        assert_eq!(entry.outcome, AuditOutcome::Denied);
     }
 }
 
