@@ -78,6 +78,9 @@ fn complete<S, T: GuardedArguments>(
 
 /// An operation by its handler, with the codes of its own refusals.
 macro_rules! operation {
+    (@alike ($($code:ident),* $(,)?) $($handler:ident)::+) => {
+        $crate::api::router::operation!($($handler)::+, $($code),*)
+    };
     ($($handler:ident)::+ $(, $code:ident)* $(,)?) => {
         $crate::api::router::DocumentedOperation::new(
             $($handler)::+,
@@ -91,6 +94,15 @@ macro_rules! operation {
     };
 }
 pub(crate) use operation;
+
+/// Operations that refuse alike: the codes in parentheses, then each handler.
+macro_rules! operations_alike {
+    ($codes:tt, $($($handler:ident)::+),+ $(,)?) => {
+        $crate::api::router::ApiRouter::new()
+            $(.add($crate::api::router::operation!(@alike $codes $($handler)::+)))+
+    };
+}
+pub(crate) use operations_alike;
 
 /// Operations, and what makes their description: most of the time of a start would go into a text that a command on
 /// the embedded owner never reads.

@@ -12,7 +12,7 @@ use super::{
     update_requirement, update_spec,
 };
 use crate::api::ApiSurface;
-use crate::api::router::{ApiRouter, operation};
+use crate::api::router::{ApiRouter, operation, operations_alike};
 
 pub(in crate::api) fn group_operations() -> ApiRouter<ApiSurface> {
     shown_specs()
@@ -27,102 +27,47 @@ pub(in crate::api) fn group_operations() -> ApiRouter<ApiSurface> {
 }
 
 fn shown_specs() -> ApiRouter<ApiSurface> {
-    ApiRouter::new()
-        .add(operation!(list_specs::list_specs, InvalidCursor))
-        .add(operation!(
-            list_project_specs::list_project_specs,
-            InvalidCursor,
-            NotFound
-        ))
-        .add(operation!(
-            list_spec_tasks::list_spec_tasks,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            list_phase_data::list_phase_data,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            get_criteria_status::get_criteria_status,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            list_spec_events::list_spec_events,
-            NotFound,
-            UnclearReference,
-            InvalidCursor
-        ))
-        .add(operation!(get_spec::get_spec, NotFound, UnclearReference))
-        .add(operation!(
-            get_execution_status::get_execution_status,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            export_spec::export_spec,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            trace_spec::trace_spec,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            list_egress::list_egress,
-            NotFound,
-            UnclearReference
-        ))
+    operations_alike!(
+        (NotFound, UnclearReference),
+        list_spec_tasks::list_spec_tasks,
+        list_phase_data::list_phase_data,
+        get_criteria_status::get_criteria_status,
+        get_spec::get_spec,
+        get_execution_status::get_execution_status,
+        export_spec::export_spec,
+        trace_spec::trace_spec,
+        list_egress::list_egress,
+    )
+    .add(operation!(list_specs::list_specs, InvalidCursor))
+    .add(operation!(
+        list_project_specs::list_project_specs,
+        InvalidCursor,
+        NotFound
+    ))
+    .add(operation!(
+        list_spec_events::list_spec_events,
+        NotFound,
+        UnclearReference,
+        InvalidCursor
+    ))
 }
 
 /// What people decide about what phases made.
 fn decided_specs() -> ApiRouter<ApiSurface> {
-    ApiRouter::new()
-        .add(operation!(
-            answer_questions::answer_questions,
-            NotFound,
-            UnclearReference,
-            InvalidTransition,
-            Conflict
-        ))
-        .add(operation!(
-            approve_requirements::approve_requirements,
-            NotFound,
-            UnclearReference,
-            InvalidTransition,
-            Conflict
-        ))
-        .add(operation!(
-            approve_design::approve_design,
-            NotFound,
-            UnclearReference,
-            InvalidTransition,
-            Conflict
-        ))
-        .add(operation!(
-            reject_requirements::reject_requirements,
-            NotFound,
-            UnclearReference,
-            InvalidTransition,
-            Conflict
-        ))
-        .add(operation!(
-            reject_design::reject_design,
-            NotFound,
-            UnclearReference,
-            InvalidTransition,
-            Conflict
-        ))
+    operations_alike!(
+        (NotFound, UnclearReference, InvalidTransition, Conflict),
+        answer_questions::answer_questions,
+        approve_requirements::approve_requirements,
+        approve_design::approve_design,
+        reject_requirements::reject_requirements,
+        reject_design::reject_design,
+    )
 }
 
 /// What begins specs, or writes them down.
 fn begun_specs() -> ApiRouter<ApiSurface> {
-    ApiRouter::new()
-        .add(operation!(
-            launch_spec::launch_spec,
+    operations_alike!(
+        (
             BadRepository,
             BadRepositoryFile,
             RepositoryNotTrusted,
@@ -130,26 +75,19 @@ fn begun_specs() -> ApiRouter<ApiSurface> {
             CopyRefused,
             AgentUnusable,
             Conflict
-        ))
-        .add(operation!(
-            create_spec::create_draft_spec,
-            BadRepository,
-            BadRepositoryFile,
-            RepositoryNotTrusted,
-            TrustOutdated,
-            CopyRefused,
-            AgentUnusable,
-            Conflict
-        ))
-        .add(operation!(
-            execute_spec::execute_spec,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            OtherModel,
-            InvalidTransition,
-            Conflict
-        ))
+        ),
+        launch_spec::launch_spec,
+        create_spec::create_draft_spec,
+    )
+    .add(operation!(
+        execute_spec::execute_spec,
+        NotFound,
+        UnclearReference,
+        AtWork,
+        OtherModel,
+        InvalidTransition,
+        Conflict
+    ))
 }
 
 fn changed_specs() -> ApiRouter<ApiSurface> {
@@ -234,151 +172,79 @@ fn worked_specs() -> ApiRouter<ApiSurface> {
 }
 
 fn edited_plans() -> ApiRouter<ApiSurface> {
-    ApiRouter::new()
-        .add(operation!(
-            create_requirement::create_requirement,
+    operations_alike!(
+        (
             StaleVersion,
             NotFound,
             UnclearReference,
             AtWork,
             Refused,
             Conflict
-        ))
-        .add(operation!(
-            update_requirement::update_requirement,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
-        .add(operation!(
-            delete_requirement::delete_requirement,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
-        .add(operation!(
-            create_criterion::create_criterion,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
-        .add(operation!(
-            update_criterion::update_criterion,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
-        .add(operation!(
-            delete_criterion::delete_criterion,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
-        .add(operation!(
-            replace_design::replace_design,
-            PreconditionRequired,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
+        ),
+        create_requirement::create_requirement,
+        update_requirement::update_requirement,
+        delete_requirement::delete_requirement,
+        create_criterion::create_criterion,
+        update_criterion::update_criterion,
+        delete_criterion::delete_criterion,
+    )
+    .add(operation!(
+        replace_design::replace_design,
+        PreconditionRequired,
+        StaleVersion,
+        NotFound,
+        UnclearReference,
+        AtWork,
+        Refused,
+        Conflict
+    ))
 }
 
 /// What people change of the tasks of a plan.
 fn planned_tasks() -> ApiRouter<ApiSurface> {
-    ApiRouter::new()
-        .add(operation!(
-            create_planned_task::create_planned_task,
+    operations_alike!(
+        (
             StaleVersion,
             NotFound,
             UnclearReference,
             AtWork,
             Refused,
             Conflict
-        ))
-        .add(operation!(
-            update_planned_task::update_planned_task,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
-        .add(operation!(
-            delete_planned_task::delete_planned_task,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
+        ),
+        create_planned_task::create_planned_task,
+        update_planned_task::update_planned_task,
+        delete_planned_task::delete_planned_task,
+    )
 }
 
 /// The tickets that have to do with specs.
 fn linked_tickets() -> ApiRouter<ApiSurface> {
-    ApiRouter::new()
-        .add(operation!(
-            list_linked_tickets::list_linked_tickets,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            link_tickets::link_tickets,
-            NotFound,
-            UnclearReference,
-            Conflict
-        ))
-        .add(operation!(
-            unlink_tickets::unlink_tickets,
-            NotFound,
-            UnclearReference,
-            Conflict
-        ))
+    operations_alike!(
+        (NotFound, UnclearReference, Conflict),
+        link_tickets::link_tickets,
+        unlink_tickets::unlink_tickets,
+    )
+    .add(operation!(
+        list_linked_tickets::list_linked_tickets,
+        NotFound,
+        UnclearReference
+    ))
 }
 
 fn spec_versions() -> ApiRouter<ApiSurface> {
-    ApiRouter::new()
-        .add(operation!(
-            list_spec_versions::list_spec_versions,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            get_spec_version::get_spec_version,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            diff_spec_versions::diff_spec_versions,
-            NotFound,
-            UnclearReference
-        ))
-        .add(operation!(
-            restore_spec_version::restore_spec_version,
-            StaleVersion,
-            NotFound,
-            UnclearReference,
-            AtWork,
-            Refused,
-            Conflict
-        ))
+    operations_alike!(
+        (NotFound, UnclearReference),
+        list_spec_versions::list_spec_versions,
+        get_spec_version::get_spec_version,
+        diff_spec_versions::diff_spec_versions,
+    )
+    .add(operation!(
+        restore_spec_version::restore_spec_version,
+        StaleVersion,
+        NotFound,
+        UnclearReference,
+        AtWork,
+        Refused,
+        Conflict
+    ))
 }
