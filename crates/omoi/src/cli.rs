@@ -24,6 +24,7 @@ mod named_repository;
 mod open;
 mod org;
 mod owner_access;
+mod owner_question;
 mod person_sign_in;
 #[cfg(test)]
 mod printed_commands;

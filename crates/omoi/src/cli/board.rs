@@ -4,19 +4,16 @@ use std::process::ExitCode;
 
 use omoi_protocol::api::{BoardColumnView, BoardView};
 
-use super::command_context::{CommandContext, ConfigOverrides};
-use super::owner_access::{AccessPurpose, reach_owner};
+use super::command_context::CommandContext;
+use super::owner_access::OwnerAccess;
+use super::owner_question::ask_owner;
 use super::ticket::ticket_line;
 use crate::view::text_layout::{OutputPage, clean_line, count_noun};
 
 /// Prints the board of the project here.
 pub(crate) async fn print_board(context: &CommandContext) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let board = access.client.view_board().await;
-    access.close(futures::stream::pending()).await?;
-    let board = board?;
+    let view = async |access: &OwnerAccess| Ok(access.client.view_board().await?);
+    let board = ask_owner(context, view).await?;
     match context.is_json() {
         true => context.print_json(&board)?,
         false => context.print_lines(&board_lines(&board, context.stdout_page()))?,

@@ -12,10 +12,11 @@ use omoi_protocol::api::{
     ApiKeyView, ApiTime, CreateApiKey, CreateOrganizationKey, OrganizationKeyView,
 };
 
-use super::command_context::{CommandContext, ConfigOverrides};
+use super::command_context::CommandContext;
 use super::error_report::UsageError;
 use super::org::{organization_here, role_called};
-use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::owner_access::OwnerAccess;
+use super::owner_question::ask_owner;
 use super::person_sign_in::PersonSignIn;
 use super::project::project_called;
 use super::terminal::print_done;
@@ -94,16 +95,12 @@ pub(super) async fn run_key_command(
     context: &CommandContext,
     command: KeyCommand,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = match command {
-        KeyCommand::Create(arguments) => create_key(context, &access, arguments).await,
+    let answered = ask_owner(context, async |access| match command {
+        KeyCommand::Create(arguments) => create_key(context, access, arguments).await,
         KeyCommand::List(arguments) => list_keys(context, &access.client, arguments).await,
         KeyCommand::Revoke(arguments) => revoke_key(context, &access.client, arguments).await,
-    };
-    access.close(futures::stream::pending()).await?;
-    done?;
+    });
+    answered.await?;
     Ok(ExitCode::SUCCESS)
 }
 

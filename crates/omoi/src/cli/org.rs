@@ -10,11 +10,10 @@ use omoi_protocol::api::{CreateOrganization, OrganizationView};
 
 use self::choice::{choose_first, choose_organization};
 use self::provider_keys::{ProviderKeyCommand, run_provider_key_command};
-use super::command_context::{CommandContext, ConfigOverrides};
+use super::command_context::CommandContext;
 use super::error_report::UsageError;
-use super::owner_access::{
-    AccessPurpose, OrganizationChoice, OwnerAccess, organization_called, reach_owner,
-};
+use super::owner_access::{OrganizationChoice, OwnerAccess, organization_called};
+use super::owner_question::ask_owner;
 use super::person_sign_in::PersonSignIn;
 use super::terminal::print_done;
 use crate::ErrorHint;
@@ -124,12 +123,10 @@ pub(super) async fn run_org_command(
     context: &CommandContext,
     command: OrgCommand,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = answer_command(context, &access, command).await;
-    access.close(futures::stream::pending()).await?;
-    done?;
+    ask_owner(context, async |access| {
+        answer_command(context, access, command).await
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use omoi_domain::project::ProjectStatus;
 use omoi_protocol::api::{CreateProject, ProjectStats, ProjectView, UpdateProject, WorkingStatus};
 
-use super::command_context::{CommandContext, ConfigOverrides, utf8_path};
+use super::command_context::{CommandContext, utf8_path};
 use super::error_report::UsageError;
-use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::owner_access::OwnerAccess;
+use super::owner_question::{ask_owner, print_rows, unknown_word};
 use super::terminal::print_done;
 use crate::ErrorHint;
 use crate::api_client::ApiClient;
@@ -109,16 +110,12 @@ pub(crate) struct SetProjectArgs {
 
 fn parse_project_status(text: &str) -> Result<ProjectStatus, String> {
     let known = ProjectStatus::ALL.iter().map(|value| value.as_str());
-    ProjectStatus::parse(text).ok_or_else(|| known_words(known))
+    ProjectStatus::parse(text).ok_or_else(|| unknown_word(known))
 }
 
 fn parse_working_status(text: &str) -> Result<WorkingStatus, String> {
     let known = WorkingStatus::ALL.iter().map(|value| value.as_str());
-    WorkingStatus::parse(text).ok_or_else(|| known_words(known))
-}
-
-fn known_words(known: impl Iterator<Item = &'static str>) -> String {
-    format!("it is one of {}", known.collect::<Vec<_>>().join(", "))
+    WorkingStatus::parse(text).ok_or_else(|| unknown_word(known))
 }
 
 /// Runs one `omoi project` command.
@@ -126,12 +123,10 @@ pub(super) async fn run_project_command(
     context: &CommandContext,
     command: ProjectCommand,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = answer_command(context, &access, command).await;
-    access.close(futures::stream::pending()).await?;
-    done?;
+    ask_owner(context, async |access| {
+        answer_command(context, access, command).await
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -143,7 +138,13 @@ async fn answer_command(
     let client = &access.client;
     match command {
         ProjectCommand::List(ListProjectsArgs { status }) => {
-            print_projects(context, &client.list_projects(status).await?)
+            let found = client.list_projects(status).await?;
+            print_rows(
+                context,
+                &found,
+                "No project yet: omoi project create NAME",
+                project_line,
+            )
         }
         ProjectCommand::Show(ProjectArgs { name }) => {
             let project = match name {
@@ -242,18 +243,6 @@ fn project_change(arguments: SetProjectArgs) -> anyhow::Result<UpdateProject> {
         return Err(anyhow::Error::new(UsageError(says)).context(ErrorHint(hint)));
     }
     Ok(body)
-}
-
-fn print_projects(context: &CommandContext, projects: &[ProjectView]) -> anyhow::Result<()> {
-    if context.is_json() {
-        return Ok(context.print_json(&projects)?);
-    }
-    if projects.is_empty() {
-        print_done("No project yet: omoi project create NAME");
-    }
-    let width = context.stdout_page().width;
-    let lines = projects.iter().map(|project| project_line(project, width));
-    Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
 }
 
 /// Says what became of a project, or prints it for scripts.

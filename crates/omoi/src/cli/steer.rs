@@ -6,8 +6,9 @@ use omoi_domain::message::SteerType;
 use omoi_domain::task::TaskStatus;
 use omoi_protocol::api::SteerTask;
 
-use super::command_context::{CommandContext, ConfigOverrides};
-use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::command_context::CommandContext;
+use super::owner_access::OwnerAccess;
+use super::owner_question::ask_owner;
 use super::task::print_outcome;
 
 const EXAMPLES: &str = "\
@@ -35,12 +36,10 @@ pub(crate) async fn run_steer(
     context: &CommandContext,
     arguments: SteerArgs,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = send_message(context, &access, arguments).await;
-    access.close(futures::stream::pending()).await?;
-    done?;
+    ask_owner(context, async |access| {
+        send_message(context, access, arguments).await
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,9 +9,10 @@ use omoi_protocol::api::{
 };
 use omoi_protocol::shell_word::shell_word;
 
-use super::command_context::{CommandContext, ConfigOverrides};
+use super::command_context::CommandContext;
 use super::logs::render_log_lines;
-use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::owner_access::OwnerAccess;
+use super::owner_question::ask_owner;
 use super::spec::task_line;
 use super::terminal::print_done;
 use crate::api_client::LogPosition;
@@ -70,12 +71,10 @@ pub(crate) async fn run_task_command(
     context: &CommandContext,
     command: TaskCommand,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = answer_command(context, &access, command).await;
-    access.close(futures::stream::pending()).await?;
-    done?;
+    ask_owner(context, async |access| {
+        answer_command(context, access, command).await
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }
 

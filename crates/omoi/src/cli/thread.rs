@@ -8,8 +8,9 @@ use omoi_protocol::api::{
     DeliveryView, ParticipantView, SendThreadMessage, ThreadMessageView, ThreadView,
 };
 
-use super::command_context::{CommandContext, ConfigOverrides};
-use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::command_context::CommandContext;
+use super::owner_access::OwnerAccess;
+use super::owner_question::{ask_owner, print_rows, unknown_word};
 use super::terminal::print_done;
 use crate::view::text_layout::{OutputPage, clean_line, clean_lines, fit_columns, wrap_text};
 
@@ -69,16 +70,12 @@ pub(crate) struct SendMessageArgs {
 
 fn parse_status(text: &str) -> Result<ThreadStatus, String> {
     let known = ThreadStatus::ALL.iter().map(|value| value.as_str());
-    ThreadStatus::parse(text).ok_or_else(|| one_of(known))
+    ThreadStatus::parse(text).ok_or_else(|| unknown_word(known))
 }
 
 fn parse_message_type(text: &str) -> Result<ThreadMessageType, String> {
     let known = ThreadMessageType::ALL.iter().map(|value| value.as_str());
-    ThreadMessageType::parse(text).ok_or_else(|| one_of(known))
-}
-
-fn one_of(known: impl Iterator<Item = &'static str>) -> String {
-    format!("it is one of {}", known.collect::<Vec<_>>().join(", "))
+    ThreadMessageType::parse(text).ok_or_else(|| unknown_word(known))
 }
 
 /// Runs one `omoi thread` command.
@@ -86,12 +83,10 @@ pub(crate) async fn run_thread_command(
     context: &CommandContext,
     command: ThreadCommand,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = answer_command(context, &access, command).await;
-    access.close(futures::stream::pending()).await?;
-    done?;
+    ask_owner(context, async |access| {
+        answer_command(context, access, command).await
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -103,7 +98,13 @@ async fn answer_command(
     let (client, page) = (&access.client, context.stdout_page());
     match command {
         ThreadCommand::List(ListThreadsArgs { status }) => {
-            print_threads(context, &client.list_threads(status).await?)
+            let found = client.list_threads(status).await?;
+            print_rows(
+                context,
+                &found,
+                "No thread yet: omoi thread send TASK TEXT",
+                thread_line,
+            )
         }
         ThreadCommand::Show(ThreadArgs { thread }) => {
             let thread = client.get_thread(thread).await?;
@@ -146,18 +147,6 @@ async fn answer_command(
             Ok(())
         }
     }
-}
-
-fn print_threads(context: &CommandContext, threads: &[ThreadView]) -> anyhow::Result<()> {
-    if context.is_json() {
-        return Ok(context.print_json(&threads)?);
-    }
-    if threads.is_empty() {
-        print_done("No thread yet: omoi thread send TASK TEXT");
-    }
-    let width = context.stdout_page().width;
-    let lines = threads.iter().map(|thread| thread_line(thread, width));
-    Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
 }
 
 /// A thread in one line.

@@ -9,8 +9,9 @@ use omoi_protocol::api::{
     BlockTicket, CommentView, CreateTicket, TicketView, TransitionTicket, UpdateTicket,
 };
 
-use super::command_context::{CommandContext, ConfigOverrides};
-use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::command_context::CommandContext;
+use super::owner_access::OwnerAccess;
+use super::owner_question::{ask_owner, print_rows, unknown_word};
 use super::terminal::print_done;
 use crate::view::text_layout::{OutputPage, clean_line, clean_lines, fit_columns, wrap_text};
 
@@ -171,21 +172,17 @@ pub(crate) struct CommentTicketArgs {
 
 fn parse_priority(text: &str) -> Result<Priority, String> {
     let known = Priority::ALL.iter().map(|value| value.as_str());
-    Priority::parse(&text.to_ascii_uppercase()).ok_or_else(|| one_of(known))
+    Priority::parse(&text.to_ascii_uppercase()).ok_or_else(|| unknown_word(known))
 }
 
 fn parse_status(text: &str) -> Result<TicketStatus, String> {
     let known = TicketStatus::ALL.iter().map(|value| value.as_str());
-    TicketStatus::parse(text).ok_or_else(|| one_of(known))
+    TicketStatus::parse(text).ok_or_else(|| unknown_word(known))
 }
 
 fn parse_block(text: &str) -> Result<TicketBlockReason, String> {
     let known = TicketBlockReason::ALL.iter().map(|value| value.as_str());
-    TicketBlockReason::parse(text).ok_or_else(|| one_of(known))
-}
-
-fn one_of(known: impl Iterator<Item = &'static str>) -> String {
-    format!("it is one of {}", known.collect::<Vec<_>>().join(", "))
+    TicketBlockReason::parse(text).ok_or_else(|| unknown_word(known))
 }
 
 /// Runs one `omoi ticket` command.
@@ -193,12 +190,10 @@ pub(crate) async fn run_ticket_command(
     context: &CommandContext,
     command: TicketCommand,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = answer_command(context, &access, command).await;
-    access.close(futures::stream::pending()).await?;
-    done?;
+    ask_owner(context, async |access| {
+        answer_command(context, access, command).await
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -276,15 +271,8 @@ async fn answer_command(
 }
 
 fn print_tickets(context: &CommandContext, tickets: &[TicketView]) -> anyhow::Result<()> {
-    if context.is_json() {
-        return Ok(context.print_json(&tickets)?);
-    }
-    if tickets.is_empty() {
-        print_done("No ticket yet: omoi ticket create TITLE");
-    }
-    let width = context.stdout_page().width;
-    let lines = tickets.iter().map(|ticket| ticket_line(ticket, width));
-    Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
+    let none = "No ticket yet: omoi ticket create TITLE";
+    print_rows(context, tickets, none, ticket_line)
 }
 
 fn new_ticket(arguments: CreateTicketArgs) -> CreateTicket {

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::command_context::{CommandContext, ConfigOverrides};
-use super::owner_access::{AccessPurpose, reach_owner};
+use super::command_context::CommandContext;
+use super::owner_access::OwnerAccess;
+use super::owner_question::ask_owner;
 use crate::view::trace_tree;
 
 const EXAMPLES: &str = "\
@@ -29,12 +30,8 @@ pub(crate) async fn print_trace(
     context: &CommandContext,
     arguments: TraceArgs,
 ) -> anyhow::Result<ExitCode> {
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let trace = access.client.trace_spec(&arguments.spec).await;
-    access.close(futures::stream::pending()).await?;
-    let trace = trace?;
+    let find = async |access: &OwnerAccess| Ok(access.client.trace_spec(&arguments.spec).await?);
+    let trace = ask_owner(context, find).await?;
     if context.is_json() {
         context.print_json(&trace)?;
     } else {

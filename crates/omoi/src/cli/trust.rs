@@ -9,10 +9,11 @@ use omoi_protocol::api::{RepositoryTrustView, TrustRepository};
 
 use omoi_protocol::shell_word::shell_word;
 
-use super::command_context::{CommandContext, ConfigOverrides};
+use super::command_context::CommandContext;
 use super::error_report::UsageError;
 use super::named_repository::NamedRepository;
-use super::owner_access::{AccessPurpose, reach_owner};
+use super::owner_access::OwnerAccess;
+use super::owner_question::ask_owner;
 use super::terminal::read_typed_line;
 use crate::ErrorHint;
 use crate::api_client::ApiClient;
@@ -43,12 +44,8 @@ pub(crate) async fn run_trust(
 ) -> anyhow::Result<ExitCode> {
     let NamedRepository { path, .. } =
         NamedRepository::inspect_given(context, &arguments.repo).await?;
-    let settings = context.load_settings(&ConfigOverrides::default())?;
-    context.start_log(&settings.config, true);
-    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let answered = ask_trust(context, &access.client, &path).await;
-    access.close(futures::stream::pending()).await?;
-    answered?;
+    let ask = async |access: &OwnerAccess| ask_trust(context, &access.client, &path).await;
+    ask_owner(context, ask).await?;
     Ok(ExitCode::SUCCESS)
 }
 
