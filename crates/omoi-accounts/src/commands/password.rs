@@ -13,8 +13,8 @@ use omoi_domain::id::{OrgId, UserId};
 use omoi_store::{Tx, sessions, users};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::asked_mail::{AskedMail, send_asked_mail};
 use super::limits::{CountedTry, clear_tries, count_tries, give_back_tries};
-use super::mail_plan::{MailSubject, plan_mail};
 use super::one_time::{find_holder, use_token};
 use super::sign_in::{open_session, sign_in_tries, tokens_of};
 use super::unlock::clear_account_tries;
@@ -33,25 +33,12 @@ pub async fn ask_password_reset(
     email: &str,
     source: &RequestSource,
 ) -> Result<(), AccountError> {
-    let to: MailAddress = email.parse()?;
-    let tries = [
-        CountedTry::of_address(LimitScope::ForgotAddress, source.ip),
-        CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
-    ];
-    let plan = async |tx: &mut Tx| -> Result<_, AccountError> {
-        if let Err(refused) = count_tries(tx, &tries).await? {
-            return Ok(Err(refused));
-        }
-        let user = users::find_by_email(tx, &to).await?;
-        if let Some(user) = user.filter(|user| user.is_active) {
-            plan_mail(tx, &to, MailSubject::Account(MailKind::Reset, user.id)).await?;
-        }
-        Ok(Ok(()))
+    let mail = AskedMail {
+        kind: MailKind::Reset,
+        scope: LimitScope::ForgotAddress,
+        is_wanted: |_| true,
     };
-    let system = context.store.system();
-    system.write(CrashPoint::AccountChanged, plan).await??;
-    context.mails.nudge();
-    Ok(())
+    send_asked_mail(context, email, source, mail).await
 }
 
 /// Sets the password of whoever has `token`, ends their sessions and opens a locked account. The link came by mail,

@@ -1,6 +1,5 @@
 //! Showing that a mail address is one's own.
 
-use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::mail_intent::MailKind;
 use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::access::token_purpose::TokenPurpose;
@@ -9,8 +8,8 @@ use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_store::{Tx, users};
 
+use super::asked_mail::{AskedMail, send_asked_mail};
 use super::limits::{CountedTry, count_tries};
-use super::mail_plan::{MailSubject, plan_mail};
 use super::one_time::use_token;
 use crate::context::{AccountContext, RequestSource};
 use crate::error::AccountError;
@@ -46,24 +45,10 @@ pub async fn resend_verification(
     email: &str,
     source: &RequestSource,
 ) -> Result<(), AccountError> {
-    let to: MailAddress = email.parse()?;
-    let tries = [
-        CountedTry::of_address(LimitScope::ResendAddress, source.ip),
-        CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
-    ];
-    let plan = async |tx: &mut Tx| -> Result<_, AccountError> {
-        if let Err(refused) = count_tries(tx, &tries).await? {
-            return Ok(Err(refused));
-        }
-        let user = users::find_by_email(tx, &to).await?;
-        if let Some(user) = user.filter(|user| user.verified_at.is_none() && user.is_active) {
-            let subject = MailSubject::Account(MailKind::Verification, user.id);
-            plan_mail(tx, &to, subject).await?;
-        }
-        Ok(Ok(()))
+    let mail = AskedMail {
+        kind: MailKind::Verification,
+        scope: LimitScope::ResendAddress,
+        is_wanted: |user| !user.is_verified(),
     };
-    let system = context.store.system();
-    system.write(CrashPoint::AccountChanged, plan).await??;
-    context.mails.nudge();
-    Ok(())
+    send_asked_mail(context, email, source, mail).await
 }
