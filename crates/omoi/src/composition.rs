@@ -3,9 +3,11 @@
 mod accounts;
 mod agent_programs;
 mod database;
+mod doors;
 mod egress;
 mod folder_claim;
 mod listeners;
+mod loops;
 mod machine;
 mod model_setup;
 mod reach;
@@ -13,27 +15,16 @@ mod reach;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use axum::Router;
-use tokio::net::TcpListener;
+use anyhow::Context as _;
 
-use omoi_delivery::finisher::Finisher;
-use omoi_delivery::merger::Merger;
-use omoi_delivery::validator::Validator;
 use omoi_domain::config::Config;
-use omoi_domain::event::Consumer;
 use omoi_domain::id::OrgId;
-use omoi_execution::blocker_sweep::{BlockerSweep, SWEEP_PERIOD};
-use omoi_execution::consume::{self, ConsumerFactory, ConsumerRuntime};
 use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
-use omoi_execution::dispatcher::Dispatcher;
-use omoi_execution::janitor::Janitor;
 use omoi_execution::live::LiveEvents;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::options::{MonitoringOptions, QueueOptions};
-use omoi_execution::reaper::{Reaper, clear_away};
-use omoi_execution::repository_folders::{DataDir, RepositoryFolders};
+use omoi_execution::repository_folders::DataDir;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::{SetupBook, SetupOptions};
 use omoi_execution::spec_selection::WorkScope;
@@ -41,36 +32,31 @@ use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_git::process::Git;
 use omoi_llm::options::LlmOptions;
 use omoi_planning::options::work_limits;
-use omoi_planning::planner::Planner;
 use omoi_protocol::api::ProcessStatus;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::ConfigSources;
 use omoi_runtime::ids::uuid_v7;
-use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
+use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle};
 use omoi_runtime::options::{DataOptions, RedisOptions};
-use omoi_runtime::reconcile::{ReconcileDriver, StatusReader};
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::ProcessLog;
 use omoi_sandbox::Provider;
 use omoi_sandbox::options::SandboxOptions;
-use omoi_server::ApiDoor;
 use omoi_server::api::{ApiParts, SurfaceParts};
-use omoi_server::network_listener::NetworkListener;
-use omoi_server::options::{ConnectionOptions, ListenOptions};
-use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::{WorkerParts, WorkerSurface};
 use omoi_store::dialect::Backend;
 
 use self::accounts::StartedAccounts;
 use self::agent_programs::InstalledPrograms;
 use self::database::join_deployment;
+use self::doors::{DoorRouters, open_listeners};
 use self::egress::{OpenedEgress, open_egress};
 use self::folder_claim::claim_folder;
-use self::listeners::FolderSocket;
+use self::loops::start_loops;
 use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
-use crate::api_client::{ApiClient, ClientEndpoint};
+use crate::api_client::ApiClient;
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 
 pub(crate) use self::accounts::{mail_links, open_accounts};
@@ -271,74 +257,6 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
     }
 }
 
-/// The routes of a process, which depend on where they are reached.
-struct DoorRouters {
-    roles: ProcessRoles,
-    surface: SurfaceParts,
-    /// The token of the data folder.
-    token: String,
-}
-
-impl DoorRouters {
-    fn new(
-        roles: ProcessRoles,
-        mut surface: SurfaceParts,
-        token: &str,
-        reconcilers: Vec<StatusReader>,
-    ) -> Self {
-        surface.token = Some(token.to_owned());
-        surface.reconcilers.extend(reconcilers);
-        Self {
-            roles,
-            surface,
-            token: token.to_owned(),
-        }
-    }
-
-    /// What a TCP listener serves with.
-    fn network_listener(&self, start: &StartOptions, handle: &LifecycleHandle) -> NetworkListener {
-        NetworkListener {
-            clock: self.surface.parts.clock.clone(),
-            lifecycle: handle.clone(),
-            site: self.surface.site.clone(),
-            options: ConnectionOptions::from_config(&start.config),
-        }
-    }
-
-    /// Answers on `listener` until the process stops; gives its address.
-    fn serve_at(
-        &mut self,
-        listener: TcpListener,
-        start: &StartOptions,
-        handle: &LifecycleHandle,
-    ) -> anyhow::Result<String> {
-        let address = listener.local_addr()?;
-        // By whichever door somebody asks, it is the same server.
-        self.surface.site = reach::site_at(&self.surface.site, address)?;
-        let router = self.router_behind(ApiDoor::of_address(address.ip()));
-        let network = self.network_listener(start, handle);
-        listeners::serve_http(network, listener, router)
-    }
-
-    /// The routes behind one door: probes in every role, the API where the process answers people.
-    fn router_behind(&self, door: ApiDoor) -> Router {
-        let surface = &self.surface;
-        let probes = ProbeSurface {
-            store: surface.parts.store.clone(),
-            running: surface.parts.running.clone(),
-            reconcilers: surface.reconcilers.clone(),
-            token: self.token.clone(),
-            request_ids: surface.parts.request_ids.clone(),
-            site: surface.site.clone(),
-        };
-        let probes = omoi_server::probes::router(probes, door);
-        match self.roles.api {
-            true => probes.merge(omoi_server::api::router(surface.clone(), door)),
-            false => probes,
-        }
-    }
-}
-
 /// What an orchestrator runs work in.
 async fn start_sandbox(
     start: &StartOptions,
@@ -361,62 +279,6 @@ fn worker_surface(
         gateway: models.open_gateway(parts),
         egress: egress.map(|egress| egress.attempts),
     }
-}
-
-/// Tells other processes of commits; in an orchestrator, also answers workers and starts the reconcilers, and returns what
-/// tells how they are.
-fn start_loops(
-    roles: ProcessRoles,
-    parts: &DeploymentParts,
-    surface: WorkerSurface,
-    bus: &Arc<dyn Bus>,
-) -> anyhow::Result<Vec<StatusReader>> {
-    consume::publish_commits(parts.store.store(), &parts.lifecycle, bus);
-    if !roles.orchestrator {
-        return Ok(Vec::new());
-    }
-    let listener = listeners::bind_socket(&parts.data.worker_socket(), 0o666)?;
-    // Agents submit what they have when the process is to stop.
-    let (running, lifecycle) = (parts.running.clone(), parts.lifecycle.clone());
-    let work_ended = async move { running.work_ended(&lifecycle).await };
-    let served = omoi_server::worker_socket::serve_workers(listener, surface, work_ended);
-    let served = async move {
-        served.await;
-        Ok(())
-    };
-    parts
-        .lifecycle
-        .spawn("worker socket", SpawnKind::Critical, served);
-    if let Some(provider) = &parts.sandbox {
-        clear_away(provider.as_ref(), &parts.data).map_err(|error| anyhow!(error))?;
-    }
-    let runtime = ConsumerRuntime::from_parts(parts);
-    let mut readers = consume::start_consumers(&runtime, bus, loop_consumers(parts));
-    readers.push(start_janitor(parts));
-    readers.push(start_blocker_sweep(parts));
-    Ok(readers)
-}
-
-/// Starts what removes rows whose time is over.
-fn start_janitor(parts: &DeploymentParts) -> StatusReader {
-    let folders = RepositoryFolders::from_parts(parts);
-    let janitor = Janitor::new(parts.store.store().clone()).with_mirrors(folders);
-    let janitor = Box::new(janitor);
-    let (clock, rng) = (parts.clock.clone(), parts.rng.fork());
-    let driver = ReconcileDriver::new(janitor, parts.monitoring.poll, clock, rng);
-    let reader = driver.status_reader();
-    driver.spawn(&parts.lifecycle);
-    reader
-}
-
-/// Starts what holds up tickets of which nothing goes on.
-fn start_blocker_sweep(parts: &DeploymentParts) -> StatusReader {
-    let sweep = Box::new(BlockerSweep::from_parts(parts));
-    let (clock, rng) = (parts.clock.clone(), parts.rng.fork());
-    let driver = ReconcileDriver::new(sweep, SWEEP_PERIOD, clock, rng);
-    let reader = driver.status_reader();
-    driver.spawn(&parts.lifecycle);
-    reader
 }
 
 /// What `GET /status` says.
@@ -444,95 +306,6 @@ fn process_status(
         stall: None,
         model_notes: models.notes.clone(),
     }
-}
-
-/// Where a process is asked.
-struct OpenedListeners {
-    /// By the command that started it.
-    endpoint: ClientEndpoint,
-    /// By people.
-    address: Option<String>,
-    /// By probes alone.
-    probe_address: Option<String>,
-}
-
-/// Answers where people look for it, and where nobody does, at least probes.
-async fn open_listeners(
-    start: &StartOptions,
-    folder: &OpenedFolder,
-    handle: &LifecycleHandle,
-    mut routers: DoorRouters,
-) -> anyhow::Result<OpenedListeners> {
-    if start.roles.api && start.door == ListenMode::Private {
-        let network = routers.network_listener(start, handle);
-        let router = routers.router_behind(ApiDoor::Folder);
-        let address = listeners::serve_privately(network, router).await?;
-        return Ok(OpenedListeners {
-            endpoint: ClientEndpoint::Loopback(address),
-            address: None,
-            probe_address: None,
-        });
-    }
-    // First the address, which nobody can take from another.
-    let address = match start.door {
-        ListenMode::FolderAndHttp => {
-            let options = ListenOptions::from_config(&start.config);
-            let remedy =
-                "choose another with --port, SERVER_PORT or server.port; 0 takes a free one";
-            let listener = listeners::bind_http(&options, remedy).await?;
-            Some(routers.serve_at(listener, start, handle)?)
-        }
-        ListenMode::Folder | ListenMode::Private => None,
-    };
-    let (endpoint, probe_address) = match start.roles.api {
-        true => (open_socket(start, folder, handle, &routers).await?, None),
-        false => {
-            let options = ListenOptions::of_probes(&start.config);
-            let remedy =
-                "choose another with SERVER_PROBE_PORT or server.probe_port; 0 takes a free one";
-            let listener = listeners::bind_http(&options, remedy).await?;
-            let at = routers.serve_at(listener, start, handle)?;
-            (ClientEndpoint::Socket(folder.socket_path()), Some(at))
-        }
-    };
-    Ok(OpenedListeners {
-        endpoint,
-        address,
-        probe_address,
-    })
-}
-
-/// Answers on the folder's socket. Of several processes that share a database one does, and the next when it ends: what
-/// this command asks is asked of this process all the same.
-async fn open_socket(
-    start: &StartOptions,
-    folder: &OpenedFolder,
-    handle: &LifecycleHandle,
-    routers: &DoorRouters,
-) -> anyhow::Result<ClientEndpoint> {
-    let router = routers.router_behind(ApiDoor::Folder);
-    let socket = FolderSocket::of_folder(folder)?;
-    let endpoint = match socket.is_held() {
-        true => ClientEndpoint::Socket(folder.socket_path()),
-        false => {
-            let network = routers.network_listener(start, handle);
-            ClientEndpoint::Loopback(listeners::serve_privately(network, router.clone()).await?)
-        }
-    };
-    socket.serve(handle, &routers.surface.parts.clock, router);
-    Ok(endpoint)
-}
-
-/// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
-fn loop_consumers(parts: &DeploymentParts) -> Vec<ConsumerFactory> {
-    vec![
-        parts.consumer_factory::<Reaper>(Consumer::Reaper),
-        parts.consumer_factory::<Planner>(Consumer::Planner),
-        parts.consumer_factory::<Dispatcher>(Consumer::Dispatcher),
-        parts.consumer_factory::<Validator>(Consumer::Validator),
-        parts.consumer_factory::<Merger>(Consumer::Merger),
-        parts.consumer_factory::<Finisher>(Consumer::Finisher),
-    ]
 }
 
 fn open_bus(
