@@ -1,5 +1,8 @@
 //! Applies what the transitions of merges decide.
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use omoi_domain::id::TaskId;
 use omoi_domain::lifecycle::merge::{ConflictQuestion, MergeAction, NewResolutionTask};
 use omoi_domain::merge::MergeState;
@@ -17,7 +20,16 @@ use crate::tickets::close_ticket_of;
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn apply_to_merge(
+pub fn apply_to_merge<'a>(
+    tx: &'a mut Tx,
+    merge: &'a mut Merge,
+    actions: Vec<MergeAction>,
+) -> BoxFuture<'a, Result<(), StoreError>> {
+    // Boxed as `apply_to_task` is.
+    apply_merge_actions(tx, merge, actions).boxed()
+}
+
+async fn apply_merge_actions(
     tx: &mut Tx,
     merge: &mut Merge,
     actions: Vec<MergeAction>,

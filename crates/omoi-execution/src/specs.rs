@@ -1,5 +1,8 @@
 //! Applies what the transitions of specs decide.
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use omoi_domain::block::SpecBlock;
 use omoi_domain::lifecycle::spec::SpecAction;
 use omoi_domain::phase::{Phase, PhaseVerdict};
@@ -16,7 +19,17 @@ use crate::tickets::{follow_spec_move, release_tickets_of};
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn apply_to_spec(
+pub fn apply_to_spec<'a>(
+    tx: &'a mut Tx,
+    spec: &'a mut Spec,
+    actions: Vec<SpecAction>,
+    is_changed: bool,
+) -> BoxFuture<'a, Result<(), StoreError>> {
+    // Boxed as `apply_to_task` is.
+    apply_spec_actions(tx, spec, actions, is_changed).boxed()
+}
+
+async fn apply_spec_actions(
     tx: &mut Tx,
     spec: &mut Spec,
     actions: Vec<SpecAction>,

@@ -5,6 +5,9 @@ mod attempt_end;
 mod prerequisites;
 mod retry_by_person;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::block::TaskBlock;
 use omoi_domain::lifecycle::task::{
@@ -64,7 +67,16 @@ pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: UnmetResult) -> Resu
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn apply_to_task(
+pub fn apply_to_task<'a>(
+    tx: &'a mut Tx,
+    task: &'a mut Task,
+    actions: Vec<TaskAction>,
+) -> BoxFuture<'a, Result<(), StoreError>> {
+    // Many commands await it: without the box the compiler looks through all of it for each of them.
+    apply_task_actions(tx, task, actions).boxed()
+}
+
+async fn apply_task_actions(
     tx: &mut Tx,
     task: &mut Task,
     actions: Vec<TaskAction>,

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 use tracing::{debug, error, info, trace, warn};
 use uuid::Uuid;
@@ -268,33 +270,37 @@ impl Store {
         self.inner.pools.close().await;
     }
 
-    async fn begin(&self, scope: TenantScope, write: bool) -> Result<Tx, StoreError> {
-        let began = Instant::now();
-        let conn = match write {
-            true => self.inner.pools.begin_write(scope.org).await?,
-            false => self.inner.pools.begin_read(scope.org).await?,
-        };
-        if began.elapsed() > SLOW {
-            let ms = began.elapsed().as_millis() as u64;
-            info!(write, ms, "Waited {ms} ms for a connection to the database");
-        }
-        let mut tx = Tx::new(self.inner.clone(), conn, scope, self.writer);
-        let kept = if write {
-            None
-        } else {
-            self.inner.kept_now.read_now()
-        };
-        let now = match (&self.inner.now, kept) {
-            (Some(clock), _) => clock(),
-            (None, Some(now)) => now,
-            (None, None) => {
-                let now = tx.database_now().await?;
-                self.inner.kept_now.keep_now(now);
-                now
+    /// Boxed, as are the futures of a connection, and for the same reason.
+    fn begin(&self, scope: TenantScope, write: bool) -> BoxFuture<'_, Result<Tx, StoreError>> {
+        let begin = async move {
+            let began = Instant::now();
+            let conn = match write {
+                true => self.inner.pools.begin_write(scope.org).await?,
+                false => self.inner.pools.begin_read(scope.org).await?,
+            };
+            if began.elapsed() > SLOW {
+                let ms = began.elapsed().as_millis() as u64;
+                info!(write, ms, "Waited {ms} ms for a connection to the database");
             }
+            let mut tx = Tx::new(self.inner.clone(), conn, scope, self.writer);
+            let kept = if write {
+                None
+            } else {
+                self.inner.kept_now.read_now()
+            };
+            let now = match (&self.inner.now, kept) {
+                (Some(clock), _) => clock(),
+                (None, Some(now)) => now,
+                (None, None) => {
+                    let now = tx.database_now().await?;
+                    self.inner.kept_now.keep_now(now);
+                    now
+                }
+            };
+            tx.set_now(now);
+            Ok(tx)
         };
-        tx.set_now(now);
-        Ok(tx)
+        begin.boxed()
     }
 
     async fn run_read<T, E: From<StoreError>>(

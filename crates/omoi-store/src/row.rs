@@ -5,7 +5,7 @@ use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 
 /// A struct that mirrors one table of tenant data.
-pub trait Row: Sized {
+pub trait Row: Sized + Send {
     /// The table.
     const TABLE: &'static str;
     /// What an error calls such a row.

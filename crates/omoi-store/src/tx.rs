@@ -5,6 +5,8 @@ mod global;
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, ready};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -203,13 +205,16 @@ impl Tx {
     }
 
     /// Rows of `R` in this organisation where `tail` holds; its parameters start at `$2`.
-    pub async fn all<R: Row>(
-        &mut self,
+    pub fn all<'a, R: Row + 'a>(
+        &'a mut self,
         tail: &'static str,
         args: Args,
-    ) -> Result<Vec<R>, StoreError> {
+    ) -> BoxFuture<'a, Result<Vec<R>, StoreError>> {
         let sql = format!("{} where org_id = $1 and {tail}", R::select());
-        self.fetch(sql, args).await
+        match self.scoped(args) {
+            Ok(args) => self.conn.fetch_each(AssertSqlSafe(sql), args.0, R::read),
+            Err(error) => ready(Err(error)).boxed(),
+        }
     }
 
     /// The one row of `R` in this organisation where `tail` holds, if any.
@@ -262,12 +267,6 @@ impl Tx {
     /// Whether one statement can change several tables.
     pub(crate) fn changes_many_tables(&self) -> bool {
         self.inner.backend.changes_many_tables()
-    }
-
-    async fn fetch<R: Row>(&mut self, sql: String, args: Args) -> Result<Vec<R>, StoreError> {
-        let args = self.scoped(args)?;
-        let sql = AssertSqlSafe(sql);
-        self.conn.fetch_each(sql, args.0, R::read).await
     }
 
     /// Puts the organisation in front of the arguments.

@@ -8,6 +8,8 @@ use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Reque
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::de::Deserializer as JsonDeserializer;
 use serde_path_to_error::{Path as ValuePath, Segment};
@@ -42,21 +44,24 @@ impl<T: DeserializeOwned> FromRequest<ApiSurface> for ApiBody<T> {
 ///
 /// # Errors
 /// [`ErrorCode::TooLarge`], [`ErrorCode::SlowRequest`].
-pub(super) async fn read_bytes(
+pub(super) fn read_bytes(
     mut request: Request,
     surface: &ApiSurface,
-) -> Result<Bytes, ApiError> {
-    DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
-    let clock = surface.parts.clock.as_ref();
-    let read = Bytes::from_request(request, surface);
-    let body_time = surface.limits.body_time();
-    match with_deadline(clock, body_time, read).await {
-        Ok(read) => read.map_err(|refused| refuse_bytes(&refused)),
-        Err(_) => {
-            let says = format!("the body did not come within {} s", body_time.as_secs());
-            Err(ApiError::new(ErrorCode::SlowRequest, says))
+) -> BoxFuture<'_, Result<Bytes, ApiError>> {
+    let read_all = async move {
+        DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
+        let clock = surface.parts.clock.as_ref();
+        let read = Bytes::from_request(request, surface);
+        let body_time = surface.limits.body_time();
+        match with_deadline(clock, body_time, read).await {
+            Ok(read) => read.map_err(|refused| refuse_bytes(&refused)),
+            Err(_) => {
+                let says = format!("the body did not come within {} s", body_time.as_secs());
+                Err(ApiError::new(ErrorCode::SlowRequest, says))
+            }
         }
-    }
+    };
+    read_all.boxed()
 }
 
 /// Refuses a body that is said to be something else than `wanted`.

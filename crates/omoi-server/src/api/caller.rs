@@ -10,6 +10,8 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde_json::json;
 use tracing::warn;
 use uuid::Uuid;
@@ -288,10 +290,26 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
     type Rejection = NotRun;
 
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, NotRun> {
+        let caller = admit_caller(parts, surface, P::POLICY).await?;
+        Ok(Self {
+            caller,
+            policy: PhantomData,
+        })
+    }
+}
+
+/// Who asks, where `policy` lets them in; one function for all policies, whose future ends in a box: every handler awaits
+/// it, and the compiler would look through all of it for each.
+fn admit_caller<'a>(
+    parts: &'a mut Parts,
+    surface: &'a ApiSurface,
+    policy: RoutePolicy,
+) -> BoxFuture<'a, Result<ApiCaller, NotRun>> {
+    let admit = async move {
         let holder = find_counted_holder(RequestHead::of_parts(parts), surface).await?;
-        expect_kind(&holder, P::POLICY)?;
-        let place = place_of_request(parts, &holder, P::POLICY, surface).await?;
-        if let Err(refused) = expect_permission(&holder, P::POLICY, place) {
+        expect_kind(&holder, policy)?;
+        let place = place_of_request(parts, &holder, policy, surface).await?;
+        if let Err(refused) = expect_permission(&holder, policy, place) {
             note_denial(parts, surface, &holder, (place.org, &refused)).await;
             return Err(refused.into());
         }
@@ -299,18 +317,15 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
         let turn = take_up_request(parts, surface, &holder, Some(place.org)).await?;
         let origin = request_origin(parts, Some(&holder), &surface.site);
         let store = turn.store_for(surface.parts.store.store());
-        let caller = ApiCaller {
+        Ok(ApiCaller {
             tenant: store.for_request(origin.clone()).tenant(place.org),
             holder,
             origin,
             place,
             turn,
-        };
-        Ok(Self {
-            caller,
-            policy: PhantomData,
         })
-    }
+    };
+    admit.boxed()
 }
 
 /// The caller of an operation that concerns no organisation: the first argument of its handler.
@@ -347,9 +362,14 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
     type Rejection = NotRun;
 
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, NotRun> {
-        let holder = find_counted_holder(RequestHead::of_parts(parts), surface).await?;
-        expect_kind(&holder, P::POLICY)?;
-        let turn = take_up_request(parts, surface, &holder, None).await?;
+        // Boxed as above.
+        let admit = async {
+            let holder = find_counted_holder(RequestHead::of_parts(parts), surface).await?;
+            expect_kind(&holder, P::POLICY)?;
+            let turn = take_up_request(parts, surface, &holder, None).await?;
+            Ok::<_, NotRun>((holder, turn))
+        };
+        let (holder, turn) = admit.boxed().await?;
         let origin = request_origin(parts, Some(&holder), &surface.site);
         Ok(Self {
             holder,

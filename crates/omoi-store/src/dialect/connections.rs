@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryStreamExt as _};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
@@ -119,23 +120,35 @@ impl DatabasePools {
     }
 
     /// Begins a transaction that reads rows of `org`, or of none where that is the nil id.
-    pub(crate) async fn begin_read(&self, org: OrgId) -> Result<DatabaseTransaction, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite { read, .. } => DatabaseTransaction::Sqlite(read.begin().await?, None),
-            Self::Postgres { pool, .. } => begin_on_server(pool, org).await?,
-        })
+    pub(crate) fn begin_read(
+        &self,
+        org: OrgId,
+    ) -> BoxFuture<'_, Result<DatabaseTransaction, sqlx::Error>> {
+        let begin = async move {
+            Ok(match self {
+                Self::Sqlite { read, .. } => DatabaseTransaction::Sqlite(read.begin().await?, None),
+                Self::Postgres { pool, .. } => begin_on_server(pool, org).await?,
+            })
+        };
+        begin.boxed()
     }
 
     /// Begins a transaction that reads and writes rows of `org`, or of none where that is the nil id.
-    pub(crate) async fn begin_write(&self, org: OrgId) -> Result<DatabaseTransaction, sqlx::Error> {
-        Ok(match self {
-            // One that began as a reader could not wait for another writer any more.
-            Self::Sqlite { write, log, .. } => {
-                let tx = write.begin_with("begin immediate").await?;
-                DatabaseTransaction::Sqlite(tx, log.clone())
-            }
-            Self::Postgres { pool, .. } => begin_on_server(pool, org).await?,
-        })
+    pub(crate) fn begin_write(
+        &self,
+        org: OrgId,
+    ) -> BoxFuture<'_, Result<DatabaseTransaction, sqlx::Error>> {
+        let begin = async move {
+            Ok(match self {
+                // One that began as a reader could not wait for another writer any more.
+                Self::Sqlite { write, log, .. } => {
+                    let tx = write.begin_with("begin immediate").await?;
+                    DatabaseTransaction::Sqlite(tx, log.clone())
+                }
+                Self::Postgres { pool, .. } => begin_on_server(pool, org).await?,
+            })
+        };
+        begin.boxed()
     }
 
     pub(crate) async fn close(&self) {
@@ -155,93 +168,110 @@ pub(crate) enum DatabaseTransaction {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// Each future is boxed: they are awaited in every handler and command, and for each of those the compiler would prove
+/// anew, through all of the driver, that it may go on in another thread. That took most of the time of building the server.
 impl DatabaseTransaction {
-    pub(crate) async fn fetch_all(
-        &mut self,
-        sql: impl SqlSafeStr,
+    pub(crate) fn fetch_all<'a>(
+        &'a mut self,
+        sql: impl SqlSafeStr + Send + 'a,
         values: Vec<ColumnValue>,
-    ) -> Result<Vec<DatabaseRow>, sqlx::Error> {
-        match self {
-            Self::Sqlite(tx, _) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
-                let rows = query.fetch_all(&mut **tx).await?;
-                Ok(rows.into_iter().map(DatabaseRow::Sqlite).collect())
+    ) -> BoxFuture<'a, Result<Vec<DatabaseRow>, sqlx::Error>> {
+        let fetch = async move {
+            match self {
+                Self::Sqlite(tx, _) => {
+                    let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                    let rows = query.fetch_all(&mut **tx).await?;
+                    Ok(rows.into_iter().map(DatabaseRow::Sqlite).collect())
+                }
+                Self::Postgres(tx) => {
+                    let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                    let rows = query.fetch_all(&mut **tx).await?;
+                    Ok(rows.into_iter().map(DatabaseRow::Postgres).collect())
+                }
             }
-            Self::Postgres(tx) => {
-                let query = sqlx::query_with(sql, postgres_arguments(values)?);
-                let rows = query.fetch_all(&mut **tx).await?;
-                Ok(rows.into_iter().map(DatabaseRow::Postgres).collect())
-            }
-        }
+        };
+        fetch.boxed()
     }
 
     /// Gives what `read` makes of each row.
     ///
     /// A row is read as soon as it comes: SQLite looks for the next one on a thread of its own, and the
     /// values of rows that wait would all be held at once.
-    pub(crate) async fn fetch_each<T>(
-        &mut self,
-        sql: impl SqlSafeStr,
+    pub(crate) fn fetch_each<'a, T: Send + 'a>(
+        &'a mut self,
+        sql: impl SqlSafeStr + Send + 'a,
         values: Vec<ColumnValue>,
-        read: impl Fn(&DatabaseRow) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut found = Vec::new();
-        match self {
-            Self::Sqlite(tx, _) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
-                let mut rows = query.fetch(&mut **tx);
-                while let Some(row) = rows.try_next().await? {
-                    found.push(read(&DatabaseRow::Sqlite(row))?);
+        read: impl Fn(&DatabaseRow) -> Result<T, StoreError> + Send + Sync + 'a,
+    ) -> BoxFuture<'a, Result<Vec<T>, StoreError>> {
+        let fetch = async move {
+            let mut found = Vec::new();
+            match self {
+                Self::Sqlite(tx, _) => {
+                    let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                    let mut rows = query.fetch(&mut **tx);
+                    while let Some(row) = rows.try_next().await? {
+                        found.push(read(&DatabaseRow::Sqlite(row))?);
+                    }
+                }
+                Self::Postgres(tx) => {
+                    let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                    let mut rows = query.fetch(&mut **tx);
+                    while let Some(row) = rows.try_next().await? {
+                        found.push(read(&DatabaseRow::Postgres(row))?);
+                    }
                 }
             }
-            Self::Postgres(tx) => {
-                let query = sqlx::query_with(sql, postgres_arguments(values)?);
-                let mut rows = query.fetch(&mut **tx);
-                while let Some(row) = rows.try_next().await? {
-                    found.push(read(&DatabaseRow::Postgres(row))?);
-                }
-            }
-        }
-        Ok(found)
+            Ok(found)
+        };
+        fetch.boxed()
     }
 
     /// Returns the number of rows it touched.
-    pub(crate) async fn execute(
-        &mut self,
-        sql: impl SqlSafeStr,
+    pub(crate) fn execute<'a>(
+        &'a mut self,
+        sql: impl SqlSafeStr + Send + 'a,
         values: Vec<ColumnValue>,
-    ) -> Result<u64, sqlx::Error> {
-        match self {
-            Self::Sqlite(tx, _) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
-                Ok(query.execute(&mut **tx).await?.rows_affected())
+    ) -> BoxFuture<'a, Result<u64, sqlx::Error>> {
+        let execute = async move {
+            match self {
+                Self::Sqlite(tx, _) => {
+                    let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                    Ok(query.execute(&mut **tx).await?.rows_affected())
+                }
+                Self::Postgres(tx) => {
+                    let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                    Ok(query.execute(&mut **tx).await?.rows_affected())
+                }
             }
-            Self::Postgres(tx) => {
-                let query = sqlx::query_with(sql, postgres_arguments(values)?);
-                Ok(query.execute(&mut **tx).await?.rows_affected())
-            }
-        }
+        };
+        execute.boxed()
     }
 
     /// Commits; it outlives this process from then on, and a loss of power once the sync is made.
-    pub(crate) async fn commit(self) -> Result<RequestedSync, sqlx::Error> {
-        match self {
-            Self::Sqlite(tx, log) => {
-                tx.commit().await?;
-                Ok(log.map_or_else(RequestedSync::already_made, |log| log.request_sync()))
+    pub(crate) fn commit(self) -> BoxFuture<'static, Result<RequestedSync, sqlx::Error>> {
+        let commit = async move {
+            match self {
+                Self::Sqlite(tx, log) => {
+                    tx.commit().await?;
+                    Ok(log.map_or_else(RequestedSync::already_made, |log| log.request_sync()))
+                }
+                Self::Postgres(tx) => {
+                    tx.commit().await?;
+                    Ok(RequestedSync::already_made())
+                }
             }
-            Self::Postgres(tx) => {
-                tx.commit().await?;
-                Ok(RequestedSync::already_made())
-            }
-        }
+        };
+        commit.boxed()
     }
 
-    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(tx, _) => tx.rollback().await,
-            Self::Postgres(tx) => tx.rollback().await,
-        }
+    pub(crate) fn rollback(self) -> BoxFuture<'static, Result<(), sqlx::Error>> {
+        let rollback = async move {
+            match self {
+                Self::Sqlite(tx, _) => tx.rollback().await,
+                Self::Postgres(tx) => tx.rollback().await,
+            }
+        };
+        rollback.boxed()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The end of a transaction.
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tracing::debug;
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
@@ -15,24 +17,30 @@ use crate::request_keys;
 impl Tx {
     /// Commits what was written, so that it outlives a loss of power; a transaction that wrote nothing passes no
     /// crash point.
-    pub(crate) async fn finish(self, point: CrashPoint) -> Result<(), StoreError> {
+    pub(crate) fn finish(self, point: CrashPoint) -> BoxFuture<'static, Result<(), StoreError>> {
         match self.has_changes() {
-            true => self.commit(point).await,
-            false => self.rollback().await,
+            true => self.commit(point).boxed(),
+            false => self.rollback().boxed(),
         }
     }
 
     /// The same, and what is written outlives the end of this process; a loss of power once the answer was
     /// waited for.
-    pub(crate) async fn finish_ahead(self, point: CrashPoint) -> Result<CommitSync, StoreError> {
-        if !self.has_changes() {
-            self.rollback().await?;
-            return Ok(CommitSync::nothing_written());
-        }
-        let (sync, told) = self.write_log(point).await?;
-        crash::pass_point(point, CrashSide::After);
-        sync.tell_committed(told);
-        Ok(sync)
+    pub(crate) fn finish_ahead(
+        self,
+        point: CrashPoint,
+    ) -> BoxFuture<'static, Result<CommitSync, StoreError>> {
+        let finish = async move {
+            if !self.has_changes() {
+                self.rollback().await?;
+                return Ok(CommitSync::nothing_written());
+            }
+            let (sync, told) = self.write_log(point).await?;
+            crash::pass_point(point, CrashSide::After);
+            sync.tell_committed(told);
+            Ok(sync)
+        };
+        finish.boxed()
     }
 
     fn has_changes(&self) -> bool {
