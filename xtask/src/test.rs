@@ -5,7 +5,7 @@ mod disk_room;
 mod one_crate;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
@@ -17,6 +17,9 @@ use crate::test_servers::{NeededServers, TestServers};
 use crate::{Outcome, api_fuzz, root, routes, setup, snapshots, tidy, web};
 use closing::{Closing, Count};
 use one_crate::OneCrate;
+
+/// What `cargo clippy` tells its driver of `-- -D warnings`.
+const CLIPPY_ARGUMENTS: &str = "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -78,6 +81,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         check(&mut closing, "rustdoc", || {
             let mut doc = cargo_command("doc --locked --workspace --all-features --no-deps");
+            read_as_clippy(&mut doc)?;
             process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         });
     }
@@ -172,8 +176,11 @@ fn run_tests(options: &Options) -> Result<()> {
     // Cargo's own folder may be elsewhere. Each proof adds its rows.
     fs::create_dir_all(root().join("target"))?;
     let _ = fs::remove_file(&rows);
-    let mut nextest = cargo_command("nextest run --locked --workspace --all-features");
+    // Clippy has looked at the examples, and no test runs one.
+    let mut nextest =
+        cargo_command("nextest run --locked --workspace --all-features --lib --bins --tests");
     nextest.args(&options.filters);
+    nextest.args(["--test-threads", &test_threads().to_string()]);
     nextest
         .env("INSTA_UPDATE", "no")
         .env(snapshots::REFERENCES_VARIABLE, &references.0)
@@ -192,6 +199,22 @@ fn run_tests(options: &Options) -> Result<()> {
             bail!("{} unreferenced snapshots", unused.len());
         }
     }
+    Ok(())
+}
+
+/// Tests at once: two for each core, as most of them wait for a server, a timer or another process.
+fn test_threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Has `cargo doc` take what Clippy made of the crates that it only reads, and not check each of them a second time. Where
+/// Cargo knows nothing of that it checks them, and all is as well.
+fn read_as_clippy(doc: &mut Command) -> Result<()> {
+    let printed = process::output(command("rustc").args(["--print", "sysroot"]))?;
+    let sysroot = String::from_utf8(printed.stdout)?;
+    let driver = Path::new(sysroot.trim()).join("bin/clippy-driver");
+    doc.env("RUSTC_WORKSPACE_WRAPPER", driver);
+    doc.env("CLIPPY_ARGS", CLIPPY_ARGUMENTS);
     Ok(())
 }
 

@@ -30,7 +30,7 @@ const STEPS: u32 = 8;
 const PART: u64 = 100;
 /// How many cases there are on SQLite, and a fifth of them on PostgreSQL; without it as many as take half a minute.
 const CASES: &str = "OMOI_FENCING_CASES";
-const FEW_CASES: u64 = 2_000;
+const FEW_CASES: u64 = 1_000;
 
 /// What no old attempt may change.
 #[derive(Debug, PartialEq)]
