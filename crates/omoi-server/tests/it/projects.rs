@@ -125,14 +125,26 @@ async fn is_changed_for_one_version(desk: &SignInDesk, ada: &str, path: &str) {
         json!({ "autonomous_execution_enabled": null }),
         json!({ "deploy_check": " " }),
         json!({ "deploy_check": "a\u{0}b" }),
+        json!({ "deploy_check": "a".repeat(4_001) }),
+        json!({ "deploy_check": ["make", "look"] }),
     ] {
         let (status, _, told) = patch("*", body.clone()).await;
+        let (field, _) = body.as_object().unwrap().iter().next().unwrap();
         assert_eq!(
-            (status, &told["error"]),
-            (422, &json!("validation_failed")),
-            "{body}"
+            (status, &told["error"], &told["fields"][0]["path"]),
+            (
+                422,
+                &json!("validation_failed"),
+                &json!(format!("/{field}"))
+            ),
+            "{body}: {told}"
         );
     }
+    let (status, _, untouched) = change(desk, (Method::GET, path), (ada, "*"), None).await;
+    assert_eq!(
+        (status, &untouched["deploy_check"], &untouched["name"]),
+        (200, &Value::Null, &json!("Store"))
+    );
     let named = json!({ "deploy_check": " curl -sf https://shop.example/health " });
     let (_, _, told) = patch("*", named).await;
     assert_eq!(
