@@ -77,33 +77,11 @@ async fn answer_arguments(
     client: &ApiClient,
     arguments: ApprovalsArgs,
 ) -> anyhow::Result<()> {
-    let (id, body) = match arguments.command {
-        None => {
-            let pending = client.list_approvals(ApprovalState::Pending).await?;
-            return print_pending(context, &pending);
-        }
-        Some(ApprovalCommand::Approve { id, comment }) => {
-            (id, said(ApprovalDecision::Approve, comment))
-        }
-        Some(ApprovalCommand::Reject { id, reason }) => {
-            (id, said(ApprovalDecision::Reject, Some(reason)))
-        }
-        Some(ApprovalCommand::Answer {
-            id,
-            answer,
-            ours,
-            theirs,
-        }) => {
-            let taken = |side| move |path| TakenFile { path, side };
-            let ours = ours.into_iter().map(taken(ConflictSide::Ours));
-            let files = ours.chain(theirs.into_iter().map(taken(ConflictSide::Theirs)));
-            let body = DecideApproval {
-                files: files.collect(),
-                ..said(ApprovalDecision::Answer, answer)
-            };
-            (id, body)
-        }
+    let Some(command) = arguments.command else {
+        let pending = client.list_approvals(ApprovalState::Pending).await?;
+        return print_pending(context, &pending);
     };
+    let (id, body) = read_decision(command);
     let decided = client.decide_approval(id, &body).await?;
     if context.is_json() {
         return Ok(context.print_json(&decided)?);
@@ -117,12 +95,34 @@ async fn answer_arguments(
     Ok(())
 }
 
-fn said(decision: ApprovalDecision, comment: Option<String>) -> DecideApproval {
-    DecideApproval {
+/// The question that a person decides, and what they say.
+fn read_decision(command: ApprovalCommand) -> (Uuid, DecideApproval) {
+    let (id, decision, comment, files) = match command {
+        ApprovalCommand::Approve { id, comment } => {
+            (id, ApprovalDecision::Approve, comment, Vec::new())
+        }
+        ApprovalCommand::Reject { id, reason } => {
+            (id, ApprovalDecision::Reject, Some(reason), Vec::new())
+        }
+        ApprovalCommand::Answer {
+            id,
+            answer,
+            ours,
+            theirs,
+        } => {
+            let taken = |side| move |path| TakenFile { path, side };
+            let ours = ours.into_iter().map(taken(ConflictSide::Ours));
+            let theirs = theirs.into_iter().map(taken(ConflictSide::Theirs));
+            let files = ours.chain(theirs).collect();
+            (id, ApprovalDecision::Answer, answer, files)
+        }
+    };
+    let body = DecideApproval {
         decision,
         comment,
-        files: Vec::new(),
-    }
+        files,
+    };
+    (id, body)
 }
 
 fn print_pending(context: &CommandContext, pending: &[ApprovalView]) -> anyhow::Result<()> {
@@ -161,4 +161,56 @@ fn approval_line(approval: &ApprovalView, width: usize) -> String {
         clean_line(&subject.title)
     );
     fit_columns(&line, width).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use clap::Parser as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cli::{Cli, CliCommand};
+
+    const ID: &str = "01930000-0000-7000-8000-00000000000a";
+
+    /// What is sent for `omoi approvals answer` with these words; none where they are not taken.
+    fn sent_body(words: &[&str]) -> Option<Value> {
+        let all = ["omoi", "approvals", "answer", ID].iter().chain(words);
+        let parsed = Cli::try_parse_from(all).ok()?;
+        let CliCommand::Approvals(arguments) = parsed.command else {
+            panic!("another command")
+        };
+        let (id, body) = read_decision(arguments.command.unwrap());
+        assert_eq!(id.to_string(), ID);
+        Some(serde_json::to_value(body).unwrap())
+    }
+
+    #[test]
+    fn a_conflict_is_answered_by_one_side_or_file_by_file() {
+        let file = |path: &str, side: &str| json!({ "path": path, "side": side });
+        for (words, expected) in [
+            (
+                &["ours"][..],
+                Some(json!({ "decision": "answer", "comment": "ours" })),
+            ),
+            (
+                &["--ours", "a", "--theirs", "b c", "--ours", "d"],
+                Some(json!({
+                    "decision": "answer",
+                    "files": [file("a", "ours"), file("d", "ours"), file("b c", "theirs")],
+                })),
+            ),
+            (
+                &["theirs", "--ours", "a"],
+                Some(json!({
+                    "decision": "answer", "comment": "theirs", "files": [file("a", "ours")],
+                })),
+            ),
+            (&[], None),
+            (&["--ours"], None),
+        ] {
+            assert_eq!(sent_body(words), expected, "{words:?}");
+        }
+    }
 }
