@@ -1,4 +1,5 @@
-//! Tickets that are worked on by themselves, from the command that writes one to the branch in the repository.
+//! Tickets that are worked on by themselves, from the command that writes one to the branch in the repository, and to what
+//! shows that it is deployed.
 
 use std::time::Duration;
 
@@ -121,5 +122,89 @@ fn a_quick_ticket_is_done_by_itself_and_says_what_shows_it() {
     ticket(&world, &["unblock", "TKT-3"]);
     let (third, _) = until_delivered(&world, "TKT-3");
     assert_eq!(third["evidence"], "proven");
+    up.kill();
+}
+
+/// What the agents hand in of a ticket that is looked into and designed before it is built.
+fn documents() -> [(&'static str, String); 2] {
+    let scope = "Whoever leaves hears one sentence. ".repeat(20);
+    let wanted = format!("# Scope\n{scope}\n# Acceptance criteria\nThe module `bye` is there.");
+    let built = "One function in bye.py, beside greet.py.".to_owned();
+    [("ticket_requirements", wanted), ("ticket_design", built)]
+}
+
+/// The scenario with agents that write these documents.
+fn with_documents(mut scenario: String) -> String {
+    for (phase, text) in documents() {
+        let text = Value::from(text);
+        scenario.push_str(&format!(
+            "  - when: {{role: planner, phase: {phase}}}
+    reply:
+      - items:
+          - {{section: document, value: {text}}}
+      - done: true
+"
+        ));
+    }
+    scenario
+}
+
+fn project(world: &World, words: &[&str]) -> Value {
+    let command = world.command(&[&["project"], words, &["--json"]].concat());
+    let said = world.start(command).wait().exited(0);
+    serde_json::from_str(&said.stdout).unwrap()
+}
+
+#[test]
+fn a_ticket_is_looked_into_designed_built_and_shown_to_be_deployed() {
+    let world = World::two_tasks_with(with_documents);
+    let up = start_up(&world, Some("python3 -m unittest"));
+    let path = world.repo.path().to_string_lossy().into_owned();
+    let made = project(&world, &["create", "--repo", &path]);
+    let name = made["name"].as_str().unwrap();
+    let red = "python3 -S -c 'import nowhere'";
+    let set = |command| project(&world, &["set", name, "--deploy-check", command]);
+    assert_eq!(set(red)["deploy_check"], red);
+    let asked = ["create", "Say goodbye", "--phased", "--check", PROOF];
+    assert_eq!(ticket(&world, &asked)["workflow_mode"], "none");
+
+    let held = until(&world, "TKT-1", |ticket| ticket["is_blocked"] == true);
+    let found = (&held["status"], &held["blocked_reason"]);
+    assert_eq!(
+        found,
+        (&"deploying".into(), &"failing_checks".into()),
+        "{held:#}"
+    );
+    let read = |sql: &str| story::one(&world.database(), sql).unwrap();
+    let told = read("select description from tasks");
+    for (_, text) in documents() {
+        assert!(told.contains(text.trim()), "{told}");
+    }
+    assert_eq!(
+        read(
+            "select group_concat(phase, ' ') from (select phase from attempts where phase is not null order by created_at)"
+        ),
+        "ticket_requirements ticket_design"
+    );
+    let passed = "select group_concat(phase_id, ' ') from (select phase_id from phase_gate_results
+         where gate_status = 'passed' group by phase_id order by min(n))";
+    assert_eq!(
+        read(passed),
+        "PHASE_REQUIREMENTS PHASE_DESIGN PHASE_IMPLEMENTATION PHASE_TESTING"
+    );
+    let list = world.command(&["approvals", "--json"]);
+    let said = world.start(list).wait().exited(0);
+    let waiting: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(waiting[0]["kind"], "phase_gate", "{waiting:#}");
+
+    // What was handed over shows it, as soon as somebody looks for the right thing.
+    set(PROOF);
+    ticket(&world, &["unblock", "TKT-1"]);
+    let (done, _) = until_delivered(&world, "TKT-1");
+    assert_eq!(done["evidence"], "proven");
+    assert!(read(passed).ends_with(" PHASE_DEPLOYMENT"));
+    let looked = "select group_concat(r.passed, ' ') from (select r.passed from receipts r join checks c on c.id = r.check_id
+         where c.is_deploy order by r.started_at) r";
+    assert_eq!(read(looked), "0 1");
     up.kill();
 }
