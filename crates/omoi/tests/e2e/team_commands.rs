@@ -207,7 +207,7 @@ fn a_key_is_brought_and_taken_away(world: &World) {
         let mut command = world.command(&[&["org", "provider-key"], words].concat());
         command.current_dir(world.home());
         command.stdin(Stdio::from(File::open(&file).unwrap()));
-        world.start(command).wait()
+        start_reading(command, world.beside("said")).wait()
     };
     let (key, short) = ("sk-acme-0123456789-x4f9", "sk-too-short");
     for (provider, line, says) in [
