@@ -283,7 +283,11 @@ async fn become_owner(
         own: Some(process),
     };
     if let Some(missing) = missing
-        && access.client.list_provider_keys(OrgId::LOCAL).await?.is_empty()
+        && access
+            .client
+            .list_provider_keys(OrgId::LOCAL)
+            .await?
+            .is_empty()
     {
         access.close(futures::stream::pending()).await?;
         return Err(missing);

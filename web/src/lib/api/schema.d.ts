@@ -394,7 +394,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Answers a question to people; of many who do at once, one is heard, and what is closed stays as it is. */
+        /**
+         * Answers a question to people; of many who do at once, one is heard, and what is closed stays as it is.
+         * @description A conflict is answered with one side in `comment`, or with a side for each of its `files`.
+         */
         post: operations["decide_approval"];
         delete?: never;
         options?: never;
@@ -4677,6 +4680,8 @@ export interface components {
             choices?: string[];
             /** @description What they said: why, or the answer. */
             comment?: string | null;
+            /** @description The files in conflict, where it is about a conflict. An answer may take another side for each. */
+            conflicts?: string[];
             deadline_at?: components["schemas"]["ApiTime"] | null;
             decided_at?: components["schemas"]["ApiTime"] | null;
             decided_by_id?: components["schemas"]["UserId"] | null;
@@ -4810,7 +4815,7 @@ export interface components {
             waits_for?: string | null;
         };
         /** @enum {string} */
-        AuditAction: "login_success" | "login_failed" | "login_blocked_lockout" | "account_locked" | "account_unlocked" | "account_disabled" | "account_enabled" | "logout" | "session_revoked" | "token_refresh" | "refresh_token_reuse" | "register" | "waitlist_approved" | "profile_updated" | "account_deleted" | "account_link_made" | "email_verified" | "password_change" | "password_reset" | "oauth_linked" | "oauth_unlinked" | "api_key_created" | "api_key_revoked" | "member_invited" | "invitation_revoked" | "member_added" | "member_role_changed" | "member_removed" | "org_created" | "org_updated" | "org_archived" | "org_restored" | "org_transfer_offered" | "org_transfer_withdrawn" | "org_transferred" | "role_created" | "role_updated" | "role_deleted" | "grant_added" | "grant_removed" | "project_updated" | "project_archived" | "budget_created" | "budget_updated" | "budget_deleted" | "staff_entered_org" | "staff_left_org" | "approval_decided" | "ticket_forced" | "gate_overridden" | "spec_cancelled" | "spec_archived" | "spec_unarchived" | "spec_shared" | "spec_unshared" | "spec_delivered" | "task_cancelled" | "task_retried" | "repository_trusted" | "egress_allowed" | "permission_denied" | "export_audit" | "secret_set" | "secret_removed";
+        AuditAction: "login_success" | "login_failed" | "login_blocked_lockout" | "account_locked" | "account_unlocked" | "account_disabled" | "account_enabled" | "logout" | "session_revoked" | "token_refresh" | "refresh_token_reuse" | "register" | "waitlist_approved" | "profile_updated" | "account_deleted" | "account_link_made" | "email_verified" | "password_change" | "password_reset" | "oauth_linked" | "oauth_unlinked" | "api_key_created" | "api_key_revoked" | "api_key_denied" | "member_invited" | "invitation_revoked" | "member_added" | "member_role_changed" | "member_removed" | "org_created" | "org_updated" | "org_archived" | "org_restored" | "org_transfer_offered" | "org_transfer_withdrawn" | "org_transferred" | "role_created" | "role_updated" | "role_deleted" | "grant_added" | "grant_removed" | "project_updated" | "project_archived" | "budget_created" | "budget_updated" | "budget_deleted" | "staff_entered_org" | "staff_left_org" | "approval_decided" | "ticket_forced" | "gate_overridden" | "spec_cancelled" | "spec_archived" | "spec_unarchived" | "spec_shared" | "spec_unshared" | "spec_delivered" | "task_cancelled" | "task_retried" | "repository_trusted" | "egress_allowed" | "permission_denied" | "export_audit" | "secret_set" | "secret_removed";
         /** Format: uuid */
         AuditEntryId: string;
         /** @description An act, as the audit log tells it. `GET /organizations/{organization_id}/audit`, and each line of its export. */
@@ -5170,6 +5175,8 @@ export interface components {
              */
             resolved: number;
         };
+        /** @enum {string} */
+        ConflictSide: "ours" | "theirs";
         /** @description What tasks will probably cost. Answer of `POST /costs/forecast`. */
         CostForecastView: {
             /**
@@ -5640,10 +5647,12 @@ export interface components {
          *     }
          */
         DecideApproval: {
-            /** @description Why, needed for a no; or the answer to a question. */
+            /** @description Why, needed for a no; or the answer to a question: for a conflict `ours` or `theirs`, in all files that `files` does not name. */
             comment?: string | null;
             /** @description What is decided. */
             decision: components["schemas"]["ApprovalDecision"];
+            /** @description With the answer to a conflict, the side of single files. Every file in conflict needs a side, here or by `comment`. */
+            files?: components["schemas"]["TakenFile"][];
         };
         /** @description To whom something is said. */
         DeliveryView: {
@@ -6634,6 +6643,8 @@ export interface components {
                 choices?: string[];
                 /** @description What they said: why, or the answer. */
                 comment?: string | null;
+                /** @description The files in conflict, where it is about a conflict. An answer may take another side for each. */
+                conflicts?: string[];
                 deadline_at?: components["schemas"]["ApiTime"] | null;
                 decided_at?: components["schemas"]["ApiTime"] | null;
                 decided_by_id?: components["schemas"]["UserId"] | null;
@@ -9977,6 +9988,19 @@ export interface components {
             base_tests?: components["schemas"]["SuiteReport"] | null;
             /** @description Command line that runs the suite. */
             command: string;
+        };
+        /**
+         * @description Which side of a conflict a file is taken from.
+         * @example {
+         *       "path": "src/tags.rs",
+         *       "side": "theirs"
+         *     }
+         */
+        TakenFile: {
+            /** @description The file, as `conflicts` of the question names it. */
+            path: string;
+            /** @description `ours` is what landed before, `theirs` what the task brings. A file that this side does not have goes. */
+            side: components["schemas"]["ConflictSide"];
         };
         /** @description What a blocked task waits for. */
         TaskBlock: {
