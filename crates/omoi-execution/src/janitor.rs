@@ -188,10 +188,11 @@ impl Reconciler for Janitor {
         _: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
         async move {
+            let n_removed = self.clean_up().await?;
             self.clean_up_files(now).await?;
             self.keep_up_threads(now).await?;
+            // Last: git may need minutes for a long history.
             self.clean_up_mirrors(now).await?;
-            let n_removed = self.clean_up().await?;
             Ok(match n_removed < ROWS_MAX {
                 true => Next::Idle,
                 false => Next::Now,

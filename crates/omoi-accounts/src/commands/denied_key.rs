@@ -41,7 +41,7 @@ pub async fn note_denied_key(context: &AccountContext, text: &str) -> Result<(),
     {
         return Ok(());
     }
-    let act = AuditAct::denied_to(action, key.id);
+    let act = AuditAct::denied_to(action, key.id).done_by(Actor::Key(key.id));
     let act = act.with_after(json!({ "name": key.name, "refused": denial.as_str() }));
     let org = key.org_id.unwrap_or(OrgId::PLATFORM);
     Ok(record_act(&context.store, org, act).await?)

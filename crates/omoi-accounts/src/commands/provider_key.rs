@@ -64,7 +64,8 @@ pub async fn set_provider_key(
     Ok(row)
 }
 
-/// Takes the organisation's key for `provider` away: its questions are asked with the deployment's from then on.
+/// Takes the organisation's key for `provider` away: its questions are asked with the deployment's from then on, where that has
+/// one.
 ///
 /// # Errors
 /// `NotFound` where it brought none.

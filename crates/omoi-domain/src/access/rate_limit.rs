@@ -60,7 +60,7 @@ impl RateScope {
             Self::Caller => (600, 100),
             Self::CallerWrites => (120, 60),
             Self::CallerSearch => (30, 30),
-            // Each has work that waits for a limit go on.
+            // Each change has work go on that waits for a provider.
             Self::ProviderKeys => (20, 20),
             Self::Address => (60, 60),
             Self::BadCredential => (60, 60),

@@ -1,5 +1,5 @@
-//! Whoever relies on refs that somebody may remove: both hold one lock, so that nothing is removed between a look at a ref
-//! and the row that needs it.
+//! The lock between those who rely on refs and those who remove some: nothing is removed between a look at a ref and the row
+//! that needs it.
 
 use std::fs::{File, TryLockError};
 use std::io;

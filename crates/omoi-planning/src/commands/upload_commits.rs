@@ -50,6 +50,8 @@ pub async fn upload_commits(
 ) -> Result<(), CreateError> {
     let CommitUpload { commit, bundle } = upload;
     let (project, mirror) = access.uploaded_mirror(tenant, project).await?;
+    // What the bundle builds on may be reached by no ref yet, and stays until one reaches what it brings.
+    let _kept_refs = mirror.keep_refs().await?;
     let request = ImportRequest {
         hold: ImportHold::Ref {
             name: &base_ref(commit)?,

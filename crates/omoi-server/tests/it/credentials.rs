@@ -440,6 +440,7 @@ async fn a_refused_key_is_told_in_the_audit_log(desk: SignInDesk) {
         let after = entry.value_after.as_deref().unwrap_or_default();
         assert!(after.contains(says) && !after.contains(key), "{after}");
         assert_eq!(entry.outcome, AuditOutcome::Denied);
+        assert_eq!(entry.actor, Actor::Key(id));
     }
 }
 

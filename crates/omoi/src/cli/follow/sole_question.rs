@@ -14,16 +14,17 @@ const IDLE_LOOKS_MAX: u32 = 2;
 impl RunFollower<'_> {
     /// The question that everything waits for, once it has for a while. A person who watches a picture may answer beside it.
     pub(super) async fn find_sole_question(&mut self) -> Option<Box<ApprovalView>> {
+        let n_before = std::mem::take(&mut self.n_idle_looks);
         let mut lines = self.show.view.tasks.values();
         if self.show.is_live() || !lines.any(|line| line.status == Some(TaskStatus::Blocked)) {
             return None;
         }
         // Who does not answer is found by the events that end.
         let tasks = self.client.list_tasks(Some(&self.id)).await.ok()?;
-        self.n_idle_looks = match waits_for_answers(&tasks) {
-            true => self.n_idle_looks + 1,
-            false => 0,
-        };
+        if !waits_for_answers(&tasks) {
+            return None;
+        }
+        self.n_idle_looks = n_before + 1;
         if self.n_idle_looks < IDLE_LOOKS_MAX {
             return None;
         }
