@@ -362,7 +362,7 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
     type Rejection = NotRun;
 
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, NotRun> {
-        // Boxed as above.
+        // Boxed as in `admit_caller`, for the same reason.
         let admit = async {
             let holder = find_counted_holder(RequestHead::of_parts(parts), surface).await?;
             expect_kind(&holder, P::POLICY)?;
